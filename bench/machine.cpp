@@ -1,0 +1,155 @@
+// The machine's limits: fused multiply-add peak and memory bandwidth, as one line of JSON.
+//
+//   machine THREADS
+//
+// GFLOP/s of independent FMA chains held in registers, float32 and float64, on one thread and on
+// THREADS; GB/s of read (sum), copy (2 arrays counted) and triad (3 arrays counted; write-allocate
+// traffic is not) on THREADS, from memory (256 MiB an array) and from the last-level cache (2 MiB a
+// thread). Compiled by run.py with -march=native: the vectors are the widest that this CPU has.
+#include <algorithm>
+#include <barrier>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+constexpr int samples = 25;
+
+using Clock = std::chrono::steady_clock;
+
+// Best time of `samples` runs in which all threads start work(thread) together. They read the clock
+// themselves: where they take every core, a thread that only waits for them would read it late.
+double best_seconds(int threads, const std::function<void(int)>& work) {
+    std::barrier gate(threads);
+    std::vector<Clock::time_point> start(threads), stop(threads);
+    double best = 1e30;
+    const auto member = [&](int t) {
+        for (int s = 0; s <= samples; ++s) {  // the first run warms up
+            gate.arrive_and_wait();
+            start[t] = Clock::now();
+            work(t);
+            stop[t] = Clock::now();
+            gate.arrive_and_wait();
+            if (t > 0 || s == 0) continue;
+            const auto first = *std::min_element(start.begin(), start.end());
+            const auto last = *std::max_element(stop.begin(), stop.end());
+            best = std::min(best, std::chrono::duration<double>(last - first).count());
+        }
+    };
+    std::vector<std::thread> team;
+    for (int t = 1; t < threads; ++t) team.emplace_back(member, t);
+    member(0);
+    for (std::thread& thread : team) thread.join();
+    return best;
+}
+
+template <class T>
+void fma_chains(long steps) {
+    typedef T Vector __attribute__((vector_size(vector_bytes)));
+    // Two pipes of at most five cycles' latency need ten chains; sixteen registers hold twelve and
+    // the two constants.
+    constexpr int chains = 12;
+    Vector sum[chains], factor, term;
+    for (std::size_t i = 0; i < vector_bytes / sizeof(T); ++i) {
+        factor[i] = T(0.999);
+        term[i] = T(0.001);
+    }
+    for (int c = 0; c < chains; ++c) sum[c] = term * T(c);
+    for (long step = 0; step < steps; ++step) {
+        for (int c = 0; c < chains; ++c) sum[c] = sum[c] * factor + term;
+    }
+    volatile T sink = 0;
+    for (const Vector& chain : sum) sink = sink + chain[0];
+}
+
+template <class T>
+double fma_gflops(int threads) {
+    const long steps = 2'000'000;
+    const double flops = 2.0 * 12 * (vector_bytes / sizeof(T)) * double(steps) * threads;
+    return flops / best_seconds(threads, [=](int) { fma_chains<T>(steps); }) * 1e-9;
+}
+
+enum class Stream { read, copy, triad };
+
+template <Stream kind>
+float stream(float* a, const float* b, const float* c, std::size_t n) {
+    typedef float Vector __attribute__((vector_size(vector_bytes)));
+    constexpr std::size_t lanes = vector_bytes / sizeof(float);
+    auto* out = reinterpret_cast<Vector*>(a);
+    auto* x = reinterpret_cast<const Vector*>(b);
+    auto* y = reinterpret_cast<const Vector*>(c);
+    Vector sum[8] = {};
+    for (std::size_t i = 0; i < n / lanes; i += 8) {  // n is a multiple of 1024
+        for (std::size_t j = 0; j < 8; ++j) {
+            if (kind == Stream::read) sum[j] += x[i + j];
+            if (kind == Stream::copy) out[i + j] = x[i + j] + 1.0f;
+            if (kind == Stream::triad) out[i + j] = x[i + j] + 3.0f * y[i + j];
+        }
+    }
+    float total = 0;
+    for (const Vector& part : sum) total += part[0];
+    return total;
+}
+
+// n is floats in each thread's share of an array.
+template <Stream kind>
+double bandwidth(int threads, std::size_t n, int repeats) {
+    struct Free {
+        void operator()(float* p) const { std::free(p); }
+    };
+    const auto share = [n] {
+        std::unique_ptr<float[], Free> p(static_cast<float*>(std::aligned_alloc(4096, n * 4)));
+        if (!p) std::abort();
+        return p;
+    };
+    std::vector<std::unique_ptr<float[], Free>> a(threads), b(threads), c(threads);
+    const double seconds = best_seconds(threads, [&](int t) {
+        if (!a[t]) {  // in the warm-up, so that each thread's pages are its own
+            a[t] = share(), b[t] = share(), c[t] = share();
+            std::fill_n(a[t].get(), n, 0.0f);
+            std::fill_n(b[t].get(), n, 1.0f);
+            std::fill_n(c[t].get(), n, 2.0f);
+        }
+        volatile float sink = 0;
+        for (int r = 0; r < repeats; ++r) {
+            sink = stream<kind>(a[t].get(), b[t].get(), c[t].get(), n);
+            // Every repeat counts: the arrays may have changed since the last one.
+            asm volatile("" ::"r"(a[t].get()), "r"(b[t].get()), "r"(c[t].get()) : "memory");
+        }
+        (void)sink;
+    });
+    const int arrays = kind == Stream::read ? 1 : kind == Stream::copy ? 2 : 3;
+    return arrays * 4.0 * double(n) * threads * repeats / seconds * 1e-9;
+}
+
+int main(int argc, char** argv) {
+    const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 1;
+    const auto report = [](const char* name, double rate) {
+        std::printf(", \"%s\": %.1f", name, rate);
+    };
+    std::printf("{\"threads\": %d, \"vector_bytes\": %d", threads, vector_bytes);
+    report("fma_float32_core", fma_gflops<float>(1));
+    report("fma_float32", fma_gflops<float>(threads));
+    report("fma_float64_core", fma_gflops<double>(1));
+    report("fma_float64", fma_gflops<double>(threads));
+    const std::size_t memory = (std::size_t(256) << 18) / threads / 1024 * 1024;
+    const std::size_t cache = std::size_t(2) << 18;
+    report("memory_read", bandwidth<Stream::read>(threads, memory, 1));
+    report("memory_copy", bandwidth<Stream::copy>(threads, memory, 1));
+    report("memory_triad", bandwidth<Stream::triad>(threads, memory, 1));
+    report("cache_read", bandwidth<Stream::read>(threads, cache, 50));
+    report("cache_copy", bandwidth<Stream::copy>(threads, cache, 50));
+    report("cache_triad", bandwidth<Stream::triad>(threads, cache, 50));
+    std::printf("}\n");
+}

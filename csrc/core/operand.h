@@ -1,0 +1,78 @@
+// Reading an operand, whatever its encoding. Include from *_cpu.cpp files only.
+#pragma once
+
+#include "core/matrix.h"
+#include "core/simd.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+template <class T>
+LW_INLINE Operand<T> dense_operand(const Matrix<const T>& x) {
+    Operand<T> operand;
+    operand.dense = x;
+    return operand;
+}
+
+template <class T>
+LW_INLINE Operand<T> dense_operand(const Matrix<T>& x) {
+    return dense_operand<T>(Matrix<const T>{x.data, x.rows, x.cols, x.row_stride, x.col_stride});
+}
+
+template <class T>
+LW_INLINE Operand<T> bits_operand(const BitMatrix<uint64_t>& x) {
+    Operand<T> operand;
+    operand.encoding = Encoding::bits;
+    operand.bits = {x.words, x.rows, x.cols, x.row_stride};
+    return operand;
+}
+
+template <class T>
+LW_INLINE int64_t operand_rows(const Operand<T>& x) {
+    return x.encoding == Encoding::dense  ? x.dense.rows
+           : x.encoding == Encoding::bits ? x.bits.rows
+                                          : x.csr.rows;
+}
+
+template <class T>
+LW_INLINE int64_t operand_cols(const Operand<T>& x) {
+    return x.encoding == Encoding::dense  ? x.dense.cols
+           : x.encoding == Encoding::bits ? x.bits.cols
+                                          : x.csr.cols;
+}
+
+// First entry of a CSR row whose column is >= col.
+template <class T>
+LW_INLINE int64_t csr_lower_bound(const CsrMatrix<T>& x, int64_t row, int64_t col) {
+    int64_t low = x.indptr[row], high = x.indptr[row + 1];
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (x.indices[middle] < col)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+template <class T>
+LW_INLINE T csr_value(const CsrMatrix<T>& x, int64_t entry) {
+    return x.values ? x.values[entry] : T(1);
+}
+
+LW_INLINE bool bit_at(const BitMatrix<const uint64_t>& x, int64_t row, int64_t col) {
+    return (x.words[row * x.row_stride + col / 64] >> (col % 64)) & 1;
+}
+
+// The low `width` bits of word as zeros and ones.
+template <class T>
+LW_INLINE void expand_bits(uint64_t word, int64_t width, T* out) {
+    UintVec<T> lane;
+    for (int64_t j = 0; j < lanes<T>; ++j) lane[j] = typename IntOf<T>::Unsigned(1) << j;
+    for (int64_t j = 0; j < width; j += lanes<T>) {
+        const auto low = static_cast<typename IntOf<T>::Unsigned>(word >> j);
+        const IntVec<T> on = (splat(low) & lane) != UintVec<T>{};
+        store(out + j, select<T>(on, splat<T>(T(1)), Vec<T>{}));
+    }
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE

@@ -1,0 +1,117 @@
+// parallel_for over an OpenMP team that takes tasks from a shared counter.
+#include "core/parallel.h"
+
+#include <dlfcn.h>
+#include <omp.h>
+#include <pthread.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+
+#include "core/threads.h"
+
+namespace layerwise {
+namespace {
+
+std::atomic<int> team_of_last_loop{0};
+std::atomic<int> fixed_num_threads{0};
+std::atomic<bool> forked{false};
+
+// libgomp's threads are gone in the child, but its bookkeeping still counts on them.
+[[maybe_unused]] const int fork_handler =
+    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+
+// Work below this is done sooner by one thread than by waking a second.
+constexpr double min_flops_per_thread = 5e4;
+// Tasks are taken in runs of about this much, so that tiny ones do not fight over the counter.
+constexpr double flops_per_run = 2e4;
+
+int available_cpus() {
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+#endif
+    return omp_get_num_procs();
+}
+
+int team_size(const Target& target, int64_t tasks, double flops_per_task) {
+    if (is_forked_child() || omp_in_parallel() != 0) return 1;
+    const double worthwhile =
+        1 + static_cast<double>(tasks) * flops_per_task / min_flops_per_thread;
+    int64_t team = std::min<int64_t>(target.num_threads, tasks);
+    if (worthwhile < static_cast<double>(team)) team = static_cast<int64_t>(worthwhile);
+    return static_cast<int>(std::max<int64_t>(team, 1));
+}
+
+struct Loop {
+    const Target& target;
+    int64_t tasks, tasks_per_run;
+    void (*body)(void*, int64_t, int);
+    void* context;
+    alignas(64) std::atomic<int64_t> next{0};
+    std::atomic<bool> stopped{false};
+
+    // Only the calling thread polls: it is the one that may take the GIL.
+    void work(int thread) {
+        while (!stopped.load(std::memory_order_relaxed)) {
+            if (thread == 0 && target.poll != nullptr && target.poll(target.poll_context)) {
+                stopped.store(true, std::memory_order_relaxed);
+                return;
+            }
+            const int64_t begin = next.fetch_add(tasks_per_run, std::memory_order_relaxed);
+            if (begin >= tasks) return;
+            const int64_t end = std::min(begin + tasks_per_run, tasks);
+            for (int64_t task = begin; task < end; ++task) body(context, task, thread);
+        }
+    }
+};
+
+}  // namespace
+
+Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
+                    void (*body)(void* context, int64_t task, int thread), void* context) {
+    if (tasks <= 0) return Status::ok;
+    const int team = team_size(target, tasks, flops_per_task);
+    const int64_t fair = std::max<int64_t>(tasks / (int64_t{4} * team), 1);
+    const double run = std::clamp(flops_per_run / std::max(flops_per_task, 1.0), 1.0, 1e6);
+    Loop loop{target, tasks, std::min(static_cast<int64_t>(run), fair), body, context};
+    int took_part = 1;
+    if (team == 1) {
+        loop.work(0);
+    } else {
+#pragma omp parallel num_threads(team)
+        {
+            const int thread = omp_get_thread_num();
+            if (thread == 0) took_part = omp_get_num_threads();
+            loop.work(thread);
+        }
+    }
+    team_of_last_loop.store(took_part, std::memory_order_relaxed);
+    return loop.stopped.load(std::memory_order_relaxed) ? Status::interrupted : Status::ok;
+}
+
+int last_team_size() { return team_of_last_loop.load(std::memory_order_relaxed); }
+
+int default_num_threads() {
+    const int fixed = fixed_num_threads.load(std::memory_order_relaxed);
+    return fixed > 0 ? fixed : std::clamp(omp_get_max_threads(), 1, available_cpus());
+}
+
+void set_default_num_threads(int num_threads) {
+    fixed_num_threads.store(num_threads, std::memory_order_relaxed);
+}
+
+bool is_forked_child() { return forked.load(std::memory_order_relaxed); }
+
+int openmp_version() { return _OPENMP; }
+
+const char* openmp_library_path() {
+    Dl_info info;
+    const bool found = dladdr(reinterpret_cast<void*>(&omp_get_max_threads), &info) != 0;
+    return found && info.dli_fname != nullptr ? info.dli_fname : "";
+}
+
+}  // namespace layerwise

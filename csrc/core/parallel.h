@@ -1,0 +1,20 @@
+// The one parallel loop. Tasks are independent and each output belongs to one task, so the result
+// does not depend on the number of threads or on the order in which they take tasks.
+#pragma once
+
+#include <cstdint>
+
+#include "core/target.h"
+
+namespace layerwise {
+
+// Runs body(context, task, thread) for task in [0, tasks), thread in [0, target.num_threads).
+// flops_per_task (any consistent count of elementary operations) sizes the slices between polls and
+// keeps little work on one thread. A child of fork runs serially: libgomp does not survive a fork.
+Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
+                    void (*body)(void* context, int64_t task, int thread), void* context);
+
+// Threads that took part in the last parallel_for of this process (for the determinism tests).
+int last_team_size();
+
+}  // namespace layerwise

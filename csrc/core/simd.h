@@ -1,0 +1,218 @@
+// Vectors for the ISA objects: written once over the compiler's vector extensions, with intrinsics only
+// where the extensions have no word for the instruction. Include from *_cpu.cpp files only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/isa.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+// LW_VECTOR_BYTES may be forced wider than the hardware's vectors to test a wide level elsewhere.
+#ifndef LW_VECTOR_BYTES
+#if defined(__AVX512F__)
+#define LW_VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define LW_VECTOR_BYTES 32
+#else
+#define LW_VECTOR_BYTES 16
+#endif
+#endif
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+#define LW_INLINE static inline __attribute__((always_inline))
+
+template <class T, int bytes>
+struct VecOf {
+    typedef T Type __attribute__((vector_size(bytes)));
+};
+template <class T>
+using Vec = typename VecOf<T, LW_VECTOR_BYTES>::Type;
+template <class T>
+using HalfVec = typename VecOf<T, LW_VECTOR_BYTES / 2>::Type;
+
+// The signed and unsigned integers as wide as T, which comparisons and bit work need.
+template <class T>
+struct IntOf;
+template <>
+struct IntOf<float> {
+    using Signed = int32_t;
+    using Unsigned = uint32_t;
+};
+template <>
+struct IntOf<double> {
+    using Signed = int64_t;
+    using Unsigned = uint64_t;
+};
+template <class T>
+using IntVec = Vec<typename IntOf<T>::Signed>;
+template <class T>
+using UintVec = Vec<typename IntOf<T>::Unsigned>;
+
+template <class T>
+constexpr int64_t lanes = LW_VECTOR_BYTES / sizeof(T);
+
+LW_INLINE int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+LW_INLINE int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
+LW_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+LW_INLINE int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+template <class T>
+LW_INLINE Vec<T> splat(T x) {
+    return x - Vec<T>{};  // x - 0 keeps the sign of a zero, x + 0 would not
+}
+
+template <class T>
+LW_INLINE Vec<T> load(const T* p) {
+    Vec<T> v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
+template <class T>
+LW_INLINE void store(T* p, Vec<T> v) {
+    __builtin_memcpy(p, &v, sizeof v);
+}
+
+// The first n lanes, zeros after them; n in [0, lanes].
+template <class T>
+LW_INLINE Vec<T> load_n(const T* p, int64_t n) {
+    Vec<T> v = {};
+    __builtin_memcpy(&v, p, static_cast<size_t>(n) * sizeof(T));
+    return v;
+}
+
+template <class T>
+LW_INLINE void store_n(T* p, Vec<T> v, int64_t n) {
+    __builtin_memcpy(p, &v, static_cast<size_t>(n) * sizeof(T));
+}
+
+template <class To, class From>
+LW_INLINE To bit_cast(From x) {
+    static_assert(sizeof(To) == sizeof(From));
+    To y;
+    __builtin_memcpy(&y, &x, sizeof y);
+    return y;
+}
+
+template <class T>
+LW_INLINE Vec<T> select(IntVec<T> mask, Vec<T> yes, Vec<T> no) {
+    return mask ? yes : no;
+}
+
+// Lane by lane where a NaN in x comes through.
+template <class T>
+LW_INLINE Vec<T> max_keep_nan(Vec<T> x, Vec<T> floor) {
+    return select<T>(x < floor, floor, x);
+}
+template <class T>
+LW_INLINE Vec<T> min_keep_nan(Vec<T> x, Vec<T> ceiling) {
+    return select<T>(x > ceiling, ceiling, x);
+}
+
+// a * b + c: one rounding where the level has the instruction, two at v2. The compiler is told not to
+// contract (-ffp-contract=off), so that where the roundings fall is decided here and nowhere else.
+LW_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+#if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__) && LW_VECTOR_BYTES == 32
+    return _mm256_fmadd_ps(a, b, c);
+#elif defined(__FMA__) && LW_VECTOR_BYTES == 64
+    __m256 x[2], y[2], z[2];
+    __builtin_memcpy(x, &a, 64);
+    __builtin_memcpy(y, &b, 64);
+    __builtin_memcpy(z, &c, 64);
+    for (int i = 0; i < 2; ++i) z[i] = _mm256_fmadd_ps(x[i], y[i], z[i]);
+    return bit_cast<Vec<float>>(z);
+#elif defined(__aarch64__)
+    return vfmaq_f32(c, a, b);
+#else
+    return a * b + c;
+#endif
+}
+
+LW_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+#if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
+    return _mm512_fmadd_pd(a, b, c);
+#elif defined(__FMA__) && LW_VECTOR_BYTES == 32
+    return _mm256_fmadd_pd(a, b, c);
+#elif defined(__FMA__) && LW_VECTOR_BYTES == 64
+    __m256d x[2], y[2], z[2];
+    __builtin_memcpy(x, &a, 64);
+    __builtin_memcpy(y, &b, 64);
+    __builtin_memcpy(z, &c, 64);
+    for (int i = 0; i < 2; ++i) z[i] = _mm256_fmadd_pd(x[i], y[i], z[i]);
+    return bit_cast<Vec<double>>(z);
+#elif defined(__aarch64__)
+    return vfmaq_f64(c, a, b);
+#else
+    return a * b + c;
+#endif
+}
+
+LW_INLINE Vec<float> sqrt(Vec<float> x) {
+    for (int i = 0; i < lanes<float>; ++i) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+}
+LW_INLINE Vec<double> sqrt(Vec<double> x) {
+    for (int i = 0; i < lanes<double>; ++i) x[i] = __builtin_sqrt(x[i]);
+    return x;
+}
+
+// Products of the low 32 bits of each 64-bit lane.
+LW_INLINE Vec<uint64_t> multiply_low_halves(Vec<uint64_t> a, Vec<uint64_t> b) {
+#if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
+    return bit_cast<Vec<uint64_t>>(
+        _mm512_mul_epu32(bit_cast<__m512i>(a), bit_cast<__m512i>(b)));
+#elif defined(__AVX2__) && LW_VECTOR_BYTES == 32
+    return bit_cast<Vec<uint64_t>>(
+        _mm256_mul_epu32(bit_cast<__m256i>(a), bit_cast<__m256i>(b)));
+#elif defined(__SSE2__) && LW_VECTOR_BYTES == 16
+    return bit_cast<Vec<uint64_t>>(_mm_mul_epu32(bit_cast<__m128i>(a), bit_cast<__m128i>(b)));
+#else
+    return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
+}
+
+// Bit i is lane i's sign (a comparison's result).
+template <class T>
+LW_INLINE uint64_t movemask(IntVec<T> mask) {
+#if defined(__AVX512DQ__) && LW_VECTOR_BYTES == 64
+    if constexpr (sizeof(T) == 4)
+        return _mm512_movepi32_mask(bit_cast<__m512i>(mask));
+    else
+        return _mm512_movepi64_mask(bit_cast<__m512i>(mask));
+#elif defined(__AVX2__) && LW_VECTOR_BYTES == 32
+    if constexpr (sizeof(T) == 4)
+        return static_cast<uint32_t>(_mm256_movemask_ps(bit_cast<__m256>(mask)));
+    else
+        return static_cast<uint32_t>(_mm256_movemask_pd(bit_cast<__m256d>(mask)));
+#elif defined(__SSE2__) && LW_VECTOR_BYTES == 16
+    if constexpr (sizeof(T) == 4)
+        return static_cast<uint32_t>(_mm_movemask_ps(bit_cast<__m128>(mask)));
+    else
+        return static_cast<uint32_t>(_mm_movemask_pd(bit_cast<__m128d>(mask)));
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < lanes<T>; ++i) bits |= static_cast<uint64_t>(mask[i] < 0) << i;
+    return bits;
+#endif
+}
+
+// A tree over the lanes, halves first: fixed by the width alone.
+template <class T>
+LW_INLINE T sum_lanes(Vec<T> v) {
+    T x[lanes<T>];
+    store(x, v);
+    for (int64_t half = lanes<T> / 2; half > 0; half /= 2)
+        for (int64_t i = 0; i < half; ++i) x[i] += x[i + half];
+    return x[0];
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE

@@ -1,0 +1,200 @@
+#include "core/parallel.h"
+#include "core/philox.h"
+#include "dense/dense.h"
+#include "dense/dense_softmax.h"
+#include "dense/dense_walk.h"
+#include "gemm/gemm_epilogue.h"  // activation_slope: one text for dense_dx and activation_dx
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+// --- dense_db --------------------------------------------------------------------------------------
+
+constexpr int db_vectors = 8;  // columns of a task: eight sums fit the registers of every level
+constexpr int64_t db_block = 64;
+
+// Sums of rows [row, row_end) of one tile of columns; absent columns give zero.
+template <class T>
+LW_INLINE void db_block_sums(const Matrix<const T>& dz, int64_t row, int64_t row_end, int64_t col,
+                             int64_t cols, int64_t col_stride, Vec<T>* sums) {
+    for (int i = 0; i < db_vectors; ++i) sums[i] = Vec<T>{};
+    const T* p = dz.data + row * dz.row_stride + col * col_stride;
+    for (; row < row_end; ++row, p += dz.row_stride) {
+#pragma GCC unroll 8
+        for (int i = 0; i < db_vectors; ++i) {
+            const int64_t n = min_of(lanes<T>, cols - i * lanes<T>);
+            if (n > 0) sums[i] += load_lanes(p + i * lanes<T> * col_stride, col_stride, n);
+        }
+    }
+}
+
+template <class T>
+static void db_task(void* context, int64_t task, int) {
+    const auto& args = *static_cast<const DenseDbArgs<T>*>(context);
+    constexpr int64_t tile = db_vectors * lanes<T>;
+    const int64_t col = task * tile, cols = min_of(tile, args.dz.cols - col);
+    TreeSum<T, db_vectors> tree;
+    Vec<T> sums[db_vectors];
+    for (int64_t row = 0; row < args.dz.rows; row += db_block) {
+        const int64_t row_end = min_of(row + db_block, args.dz.rows);
+        if (cols == tile && args.dz.col_stride == 1)
+            db_block_sums<T>(args.dz, row, row_end, col, tile, 1, sums);
+        else
+            db_block_sums<T>(args.dz, row, row_end, col, cols, args.dz.col_stride, sums);
+        add_block(tree, sums);
+    }
+    finish(tree, sums);
+    T* out = args.out.data + col * args.out.stride;
+    for (int i = 0; i * lanes<T> < cols; ++i)
+        store_lanes(out + i * lanes<T> * args.out.stride, args.out.stride, sums[i] * args.alpha,
+                    min_of(lanes<T>, cols - i * lanes<T>));
+}
+
+template <class T>
+static Status dense_db(const DenseDbArgs<T>& args, const Target& target) {
+    const int64_t tile = db_vectors * lanes<T>;
+    const double cost = static_cast<double>(args.dz.rows) * static_cast<double>(tile);
+    return parallel_for(target, ceil_div(args.dz.cols, tile), cost, db_task<T>,
+                        const_cast<DenseDbArgs<T>*>(&args));
+}
+
+// --- activation_dx ---------------------------------------------------------------------------------
+
+template <class T>
+struct ActivationDxWork {
+    ActivationDxArgs<T> args;
+    Tiling tiling;
+};
+
+template <class T, Activation activation>
+static void activation_dx_task(void* context, int64_t task, int) {
+    const auto& work = *static_cast<const ActivationDxWork<T>*>(context);
+    const auto &dy = work.args.dy, &y = work.args.y;
+    const Matrix<T>& out = work.args.out;
+    const Tile2d tile = tile_at(work.tiling, task);
+    for (int64_t r = tile.row; r < tile.row_end; ++r) {
+        const T* dy_row = dy.data + r * dy.row_stride + tile.col * dy.col_stride;
+        const T* y_row = y.data + r * y.row_stride + tile.col * y.col_stride;
+        T* out_row = out.data + r * out.row_stride + tile.col * out.col_stride;
+        const int64_t dy_stride = dy.col_stride, y_stride = y.col_stride, stride = out.col_stride;
+        for_each_vector<T>(tile.cols, [=](int64_t c, int64_t n) {
+            const Vec<T> value = load_lanes(y_row + c * y_stride, y_stride, n);
+            const Vec<T> slope = activation_slope<T>(activation, value);
+            const Vec<T> v = load_lanes(dy_row + c * dy_stride, dy_stride, n);
+            store_lanes(out_row + c * stride, stride, v * slope, n);
+        });
+    }
+}
+
+template <class T>
+static Status activation_dx(const ActivationDxArgs<T>& args, const Target& target) {
+    ActivationDxWork<T> work{args, {}};
+    straighten(work.args.dy, work.args.y, work.args.out);
+    work.tiling = tiling_of(work.args.out.rows, work.args.out.cols);
+    constexpr decltype(&activation_dx_task<T, Activation::none>) tasks[] = {
+        activation_dx_task<T, Activation::none>, activation_dx_task<T, Activation::sigmoid>,
+        activation_dx_task<T, Activation::relu>, activation_dx_task<T, Activation::softplus>,
+        activation_dx_task<T, Activation::tanh>};
+    const double cost = args.activation == Activation::softplus ? 20 : 3;
+    return parallel_for(target, work.tiling.tasks, cost * elements_per_task(work.tiling),
+                        tasks[static_cast<int>(args.activation)], &work);
+}
+
+// --- dropout ---------------------------------------------------------------------------------------
+
+template <class T>
+struct DropoutWork {
+    DropoutArgs<T> args;
+    Tiling tiling;
+    T threshold, scale;
+};
+
+template <class T>
+static void dropout_task(void* context, int64_t task, int) {
+    const auto& work = *static_cast<const DropoutWork<T>*>(context);
+    const Matrix<const T>& x = work.args.x;
+    const Matrix<T>& out = work.args.out;
+    const RandomStream& random = work.args.random;
+    const Tile2d tile = tile_at(work.tiling, task);
+    const int64_t end = tile.col + tile.cols;
+    for (int64_t r = tile.row; r < tile.row_end; ++r) {
+        const uint32_t id = row_id(random, r);
+        for (int64_t block = tile.col; block < end; block += philox_block) {
+            uint32_t words[philox_block];
+            philox_fill(random, id, block, philox_block, words);
+            const int64_t block_end = min_of(block + philox_block, end);
+            for (int64_t c = block; c < block_end; c += lanes<T>) {
+                const int64_t n = min_of(lanes<T>, block_end - c);
+                const Vec<T> v = load_lanes(x.data + r * x.row_stride + c * x.col_stride,
+                                            x.col_stride, n);
+                const Vec<T> u = uniform_from_words<T>(words + (c - block));
+                const Vec<T> kept = select<T>(u >= splat(work.threshold), v * work.scale, Vec<T>{});
+                store_lanes(out.data + r * out.row_stride + c * out.col_stride, out.col_stride, kept,
+                            n);
+            }
+        }
+    }
+}
+
+template <class T>
+static Status dropout(const DropoutArgs<T>& args, const Target& target) {
+    DropoutWork<T> work{args, tiling_of(args.x.rows, args.x.cols),
+                        static_cast<T>(__builtin_ceil(args.rate * 0x1p24) * 0x1p-24),
+                        static_cast<T>(1 / (1 - args.rate))};
+    return parallel_for(target, work.tiling.tasks, 15 * elements_per_task(work.tiling),
+                        dropout_task<T>, &work);
+}
+
+// --- sgd_momentum ----------------------------------------------------------------------------------
+
+template <class T>
+struct SgdMomentumWork {
+    SgdMomentumArgs<T> args;
+    Tiling tiling;
+};
+
+template <class T>
+static void sgd_momentum_task(void* context, int64_t task, int) {
+    const auto& [args, tiling] = *static_cast<const SgdMomentumWork<T>*>(context);
+    const auto& [w, velocity, dw, rate, momentum, weight_decay] = args;
+    const Tile2d tile = tile_at(tiling, task);
+    const Vec<T> step = splat(rate), keep = splat(momentum), decay = splat(-weight_decay);
+    const int64_t ws = w.col_stride, vs = velocity.col_stride, ds = dw.col_stride;
+    for (int64_t r = tile.row; r < tile.row_end; ++r) {
+        T* w_row = w.data + r * w.row_stride + tile.col * ws;
+        T* v_row = velocity.data + r * velocity.row_stride + tile.col * vs;
+        const T* d_row = dw.data + r * dw.row_stride + tile.col * ds;
+        for_each_vector<T>(tile.cols, [=](int64_t c, int64_t n) {
+            const Vec<T> x = load_lanes(w_row + c * ws, ws, n);
+            const Vec<T> d = fma(decay, x, load_lanes(d_row + c * ds, ds, n));
+            const Vec<T> v = fma(step, d, keep * load_lanes(v_row + c * vs, vs, n));
+            store_lanes(v_row + c * vs, vs, v, n);
+            store_lanes(w_row + c * ws, ws, x + v, n);
+        });
+    }
+}
+
+template <class T>
+static Status sgd_momentum(const SgdMomentumArgs<T>& args, const Target& target) {
+    SgdMomentumWork<T> work{args, {}};
+    straighten(work.args.w, work.args.velocity, work.args.dw);
+    work.tiling = tiling_of(work.args.w.rows, work.args.w.cols);
+    return parallel_for(target, work.tiling.tasks, 6 * elements_per_task(work.tiling),
+                        sgd_momentum_task<T>, &work);
+}
+
+// --- the table -------------------------------------------------------------------------------------
+
+template <class T>
+static constexpr DenseFunctions<T> functions = {dense_db<T>,
+                                                activation_dx<T>,
+                                                softmax<T>,
+                                                softmax_cross_entropy<T>,
+                                                dropout<T>,
+                                                sgd_momentum<T>};
+
+const DenseKernels& dense_kernels() {
+    static constexpr DenseKernels kernels = {functions<float>, functions<double>};
+    return kernels;
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE

@@ -1,0 +1,134 @@
+// How the dense kernels go through memory: vectors along a row of any stride, matrices cut into tasks,
+// and the tree that fixes the order of a long sum. Include from *_cpu.cpp files only.
+#pragma once
+
+#include "core/matrix.h"
+#include "core/simd.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+// n lanes from p, stride elements apart, zeros after them; n in [1, lanes].
+template <class T>
+LW_INLINE Vec<T> load_lanes(const T* p, int64_t stride, int64_t n) {
+    if (stride == 1) return n == lanes<T> ? load(p) : load_n(p, n);
+    Vec<T> v = {};
+    for (int64_t i = 0; i < n; ++i) v[i] = p[i * stride];
+    return v;
+}
+
+template <class T>
+LW_INLINE void store_lanes(T* p, int64_t stride, Vec<T> v, int64_t n) {
+    if (stride == 1) {
+        if (n == lanes<T>)
+            store(p, v);
+        else
+            store_n(p, v, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; ++i) p[i * stride] = v[i];
+}
+
+// v with `fill` from lane n on.
+template <class T>
+LW_INLINE Vec<T> pad_lanes(Vec<T> v, int64_t n, T fill) {
+    using Signed = typename IntOf<T>::Signed;
+    IntVec<T> lane;
+    for (int64_t i = 0; i < lanes<T>; ++i) lane[i] = static_cast<Signed>(i);
+    return select<T>(lane < static_cast<Signed>(n), v, splat(fill));
+}
+
+// visit(first, n) for each vector of `size` elements; all but the last have n == lanes<T>.
+template <class T, class Visit>
+LW_INLINE void for_each_vector(int64_t size, Visit visit) {
+    int64_t i = 0;
+    for (; i + lanes<T> <= size; i += lanes<T>) visit(i, lanes<T>);
+    if (i < size) visit(i, size - i);
+}
+
+// A matrix cut into tasks of about 16 Ki elements. Tiles start at multiples of tile_cols, a power of
+// two (or zero), so a counter of four random words never straddles two of them.
+struct Tiling {
+    int64_t rows = 0, cols = 0;
+    int64_t tile_rows = 1, tile_cols = 1;
+    int64_t across = 0, tasks = 0;
+};
+
+struct Tile2d {
+    int64_t row, row_end, col, cols;
+};
+
+LW_INLINE Tiling tiling_of(int64_t rows, int64_t cols) {
+    constexpr int64_t elements = 16384;
+    Tiling t{rows, cols};
+    t.tile_cols = elements;
+    t.across = ceil_div(cols, t.tile_cols);
+    t.tile_rows = max_of(1, elements / max_of(1, min_of(cols, elements)));
+    t.tasks = ceil_div(rows, t.tile_rows) * t.across;
+    return t;
+}
+
+LW_INLINE Tile2d tile_at(const Tiling& t, int64_t task) {
+    const int64_t row = task / t.across * t.tile_rows, col = task % t.across * t.tile_cols;
+    return {row, min_of(row + t.tile_rows, t.rows), col, min_of(t.tile_cols, t.cols - col)};
+}
+
+LW_INLINE double elements_per_task(const Tiling& t) {
+    return static_cast<double>(t.tile_rows) * static_cast<double>(min_of(t.tile_cols, t.cols));
+}
+
+template <class T>
+LW_INLINE Matrix<T> transposed(const Matrix<T>& m) {
+    return {m.data, m.cols, m.rows, m.col_stride, m.row_stride};
+}
+
+// For operations that do not care which element is which: transposes the matrices (all of one shape)
+// where that makes columns contiguous, and lays them out as one row where they have no gaps.
+template <class First, class... Rest>
+LW_INLINE void straighten(First& first, Rest&... rest) {
+    const bool unit_cols = ((first.col_stride == 1) && ... && (rest.col_stride == 1));
+    const bool unit_rows = ((first.row_stride == 1) && ... && (rest.row_stride == 1));
+    if (first.cols == 1 || (unit_rows && !unit_cols)) {
+        first = transposed(first);
+        ((rest = transposed(rest)), ...);
+    }
+    const int64_t cols = first.cols;
+    const bool gapless = ((first.row_stride == cols * first.col_stride) && ... &&
+                          (rest.row_stride == cols * rest.col_stride));
+    if (gapless) {
+        first.cols *= first.rows;
+        first.rows = 1;
+        ((rest.cols = first.cols, rest.rows = 1), ...);
+    }
+}
+
+// Sums of `width` vectors over many blocks, as the binary tree that a counter of blocks draws: level i
+// holds the sum of 2^i neighbouring blocks. The order depends on the number of blocks alone.
+template <class T, int width>
+struct TreeSum {
+    Vec<T> level[58][width];
+    uint64_t blocks = 0;
+};
+
+template <class T, int width>
+LW_INLINE void add_block(TreeSum<T, width>& tree, Vec<T>* block) {
+    int i = 0;
+    for (; tree.blocks >> i & 1; ++i)
+        for (int j = 0; j < width; ++j) block[j] = tree.level[i][j] + block[j];
+    for (int j = 0; j < width; ++j) tree.level[i][j] = block[j];
+    ++tree.blocks;
+}
+
+// The whole sum into out: the unpaired levels from the smallest up; zero where there was no block.
+template <class T, int width>
+LW_INLINE void finish(const TreeSum<T, width>& tree, Vec<T>* out) {
+    for (int j = 0; j < width; ++j) out[j] = Vec<T>{};
+    bool any = false;
+    for (int i = 0; tree.blocks >> i; ++i) {
+        if (!(tree.blocks >> i & 1)) continue;
+        for (int j = 0; j < width; ++j)
+            out[j] = any ? tree.level[i][j] + out[j] : tree.level[i][j];
+        any = true;
+    }
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE

@@ -1,0 +1,81 @@
+// gemm: the packed matrix product with a fused epilogue. conv, dense, gibbs and lasso build on it.
+//
+//   s = A B + tail_scale A' B'                       (A', B' optional: a second block of k)
+//   z = alpha s + beta C + bias                      (bias one value a column)
+//   y = f(z), or z f'(g) where gate g is given       (f' written in terms of f's own output g)
+//   mean = y; sample = y plus noise:  none, Bernoulli: u < y, Gaussian: y + noise_scale n
+//
+// Shapes    A (M,K), B (K,N), A' (M,K'), B' (K',N), C, gate, mean, sample (M,N), bias (N,).
+// Layout    any strides; A and B dense, bit-packed or CSR; sample dense or bit-packed.
+// Aliasing  mean or sample may be C or gate itself (same strides); no other overlap of an output.
+// Sums      in T: each s is one chain of fused multiply-adds (multiply, add at v2) over ascending k,
+//           K first and then K', starting from +0. Sparse encodings skip the zeros, which leaves the
+//           chain's bits alone as long as the other operand is finite. So thread count, batch split
+//           and encoding do not change a bit within one ISA level.
+// Random    Philox (core/philox.h): row ids from epilogue.rng, unit = column.
+// Cost      2 M N (K+K') FLOPs dense; 2 N nnz(A) on the sparse path, taken when A's density is under
+//           the level's threshold. Bytes: A, B and C once, plus the packed copies (workspace).
+// Source    Goto & van de Geijn 2008 (packing, blocking); Salmon et al. 2011 (Philox).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/isa.h"
+#include "core/matrix.h"
+#include "core/random_stream.h"
+#include "core/target.h"
+
+namespace layerwise {
+
+enum class Activation : uint8_t { none, sigmoid, relu, softplus, tanh };
+enum class Noise : uint8_t { none, bernoulli, gaussian };
+
+template <class T>
+struct Epilogue {
+    T alpha = 1, beta = 0;
+    Matrix<const T> c;  // read where beta != 0
+    Vector<const T> bias;
+    Activation activation = Activation::none;
+    Matrix<const T> gate;  // where given, activation names f and y = z f'(gate)
+    Noise noise = Noise::none;
+    T noise_scale = 1;
+    RandomStream random;
+};
+
+template <class T>
+struct GemmArgs {
+    Operand<T> a, b;
+    Operand<T> a_tail, b_tail;  // cols / rows 0: no second block
+    T tail_scale = 1;
+    Epilogue<T> epilogue;
+    Matrix<T> mean, sample;  // either data pointer may be null
+    BitMatrix<uint64_t> sample_bits;
+    const void* packed_b = nullptr;  // pack_b's result for b (no tail then); b gives the shape alone
+    void* workspace = nullptr;       // workspace() bytes, 64-byte aligned
+    size_t workspace_bytes = 0;
+};
+
+// Sizes that decide the workspace.
+struct GemmShape {
+    int64_t m = 0, n = 0, k = 0;  // k counts both blocks
+    size_t max_workspace = 0;  // 0: no bound; otherwise M and N are tiled to stay under it
+    bool packed_b = false;     // B comes packed, the workspace holds no copy of it
+};
+
+template <class T>
+struct GemmFunctions {
+    Status (*run)(const GemmArgs<T>&, const Target&);
+    size_t (*workspace)(const GemmShape&, const Target&);
+    size_t (*min_workspace)(const GemmShape&, const Target&);  // the least max_workspace accepted
+    size_t (*packed_b_bytes)(int64_t k, int64_t n);
+    Status (*pack_b)(const Operand<T>& b, void* packed, const Target&);  // packed 64-byte aligned
+};
+
+struct GemmKernels {
+    GemmFunctions<float> f32;
+    GemmFunctions<double> f64;
+};
+LW_DECLARE_KERNELS(GemmKernels, gemm_kernels)
+
+}  // namespace layerwise

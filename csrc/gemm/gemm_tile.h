@@ -1,0 +1,103 @@
+// Register tiles: the innermost loops of gemm. Every accumulator is one chain over ascending k, kept in
+// scratch from one depth block to the next, so the blocking never shows in the result.
+#pragma once
+
+#include "core/simd.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+// A tile is `height` rows by two vectors. Sixteen registers hold 6 x 2 sums, two vectors of B and a
+// broadcast of A; thirty-two hold 14 x 2.
+template <class T>
+struct Tile {
+#if LW_VECTOR_BYTES == 64
+    static constexpr int max_height = 14;
+#elif defined(__aarch64__)
+    static constexpr int max_height = 12;
+#else
+    static constexpr int max_height = 6;
+#endif
+    static constexpr int64_t width = 2 * lanes<T>;
+    // A depth block of one B panel takes at most 24 KiB of L1 (16 KiB where vectors are narrower).
+    static constexpr int64_t depth = (LW_VECTOR_BYTES == 64 ? 24576 : 16384) / (width * sizeof(T));
+};
+
+// c (height, width; row stride ldc) = [c +] a b over one depth block.
+// a is [depth][height], b is [depth][width].
+template <class T, int height>
+static void dense_tile(int64_t depth, bool first, const T* a, const T* b, T* c, int64_t ldc) {
+    Vec<T> sum[height][2];
+#pragma GCC unroll 16
+    for (int r = 0; r < height; ++r) {
+        sum[r][0] = first ? Vec<T>{} : load(c + r * ldc);
+        sum[r][1] = first ? Vec<T>{} : load(c + r * ldc + lanes<T>);
+    }
+    for (int64_t k = 0; k < depth; ++k, a += height, b += Tile<T>::width) {
+        const Vec<T> b0 = load(b), b1 = load(b + lanes<T>);
+#pragma GCC unroll 16
+        for (int r = 0; r < height; ++r) {
+            const Vec<T> x = splat(a[r]);
+            sum[r][0] = fma(x, b0, sum[r][0]);
+            sum[r][1] = fma(x, b1, sum[r][1]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < height; ++r) {
+        store(c + r * ldc, sum[r][0]);
+        store(c + r * ldc + lanes<T>, sum[r][1]);
+    }
+}
+
+template <class T>
+using DenseTile = void (*)(int64_t depth, bool first, const T* a, const T* b, T* c, int64_t ldc);
+
+template <class T, int height = Tile<T>::max_height>
+static DenseTile<T> dense_tile_of(int64_t wanted) {
+    if constexpr (height == 1) {
+        return dense_tile<T, 1>;
+    } else {
+        return wanted == height ? dense_tile<T, height> : dense_tile_of<T, height - 1>(wanted);
+    }
+}
+
+// One row of A given by its non-zeros: c (panels * width) = sum over i of values[i] * B[indices[i]].
+// values null: all ones. b is the first of `panels` neighbouring panels, each panel_stride apart.
+template <class T, int panels>
+static void sparse_tile(int64_t count, const int32_t* indices, const T* values, const T* b,
+                        int64_t panel_stride, T* c) {
+    constexpr int64_t width = Tile<T>::width;
+    Vec<T> sum[panels][2] = {};
+    for (int64_t i = 0; i < count; ++i) {
+        const T* row = b + indices[i] * width;
+        const Vec<T> x = splat(values ? values[i] : T(1));
+#pragma GCC unroll 8
+        for (int p = 0; p < panels; ++p) {
+            const Vec<T> b0 = load(row + p * panel_stride);
+            const Vec<T> b1 = load(row + p * panel_stride + lanes<T>);
+            sum[p][0] = values ? fma(x, b0, sum[p][0]) : sum[p][0] + b0;
+            sum[p][1] = values ? fma(x, b1, sum[p][1]) : sum[p][1] + b1;
+        }
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < panels; ++p) {
+        store(c + p * width, sum[p][0]);
+        store(c + p * width + lanes<T>, sum[p][1]);
+    }
+}
+
+constexpr int sparse_panels = 4;
+
+template <class T>
+using SparseTile = void (*)(int64_t count, const int32_t* indices, const T* values, const T* b,
+                            int64_t panel_stride, T* c);
+
+template <class T, int panels = sparse_panels>
+static SparseTile<T> sparse_tile_of(int64_t wanted) {
+    if constexpr (panels == 1) {
+        return sparse_tile<T, 1>;
+    } else {
+        return wanted == panels ? sparse_tile<T, panels> : sparse_tile_of<T, panels - 1>(wanted);
+    }
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE

@@ -1,0 +1,228 @@
+// Bindings of gibbs_cd, gibbs_free_energy and gibbs_pseudo_likelihood.
+#include "gibbs/gibbs.h"
+
+#include "core/call.h"
+#include "core/module.h"
+#include "core/random_in.h"
+
+namespace py = pybind11;
+
+namespace layerwise {
+namespace {
+
+LW_SELECT_KERNELS(GibbsKernels, gibbs_kernels)
+
+template <class T>
+const GibbsFunctions<T>& functions(const Target& target) {
+    const GibbsKernels& kernels = gibbs_kernels(target.isa);
+    if constexpr (sizeof(T) == 4)
+        return kernels.f32;
+    else
+        return kernels.f64;
+}
+
+// Member of GibbsFunctions<T> that tells a workspace.
+enum class Op : uint8_t { cd, free_energy, pseudo_likelihood };
+
+size_t needed_workspace(Op op, DType dtype, const GibbsShape& shape, const Target& target) {
+    return visit_float(dtype, [&]<class T>() {
+        const GibbsFunctions<T>& f = functions<T>(target);
+        switch (op) {
+            case Op::cd:
+                return f.cd_workspace(shape, target);
+            case Op::free_energy:
+                return f.free_energy_workspace(shape, target);
+            default:
+                return f.pseudo_likelihood_workspace(shape, target);
+        }
+    });
+}
+
+void check_gibbs_sizes(const char* op, const GibbsShape& shape, DType dtype) {
+    check_sizes(op,
+                {{"batch", shape.batch},
+                 {"chains", shape.chains},
+                 {"visible", shape.visible},
+                 {"hidden", shape.hidden}},
+                dtype.bytes);
+}
+
+// The model and the rows it sees: v (B,D), w (F,D), b (D,), a (F,).
+struct ModelArrays {
+    const OperandIn& v;
+    const Array &w, &b, &a;
+};
+
+ModelArrays model_in(Call& call, const char* op, py::handle v, py::handle w, py::handle b,
+                     py::handle a) {
+    const ModelArrays x{call.operand(v, "v"), call.input(w, "w"), call.input(b, "b"),
+                        call.input(a, "a")};
+    if (!x.v || !x.w || !x.b || !x.a)
+        throw type_error(op, ": v, w, b and a must be arrays; got None");
+    if (x.w.rank() != 2)
+        throw value_error(x.w.label(), " must have shape (hidden, visible); got ",
+                          to_string(x.w.shape));
+    check_operand(x.v, op, "v", -1, x.w.shape[1]);
+    return x;
+}
+
+template <class T, class Args>
+void set_model(Args& args, const ModelArrays& x) {
+    const int64_t hidden = x.w.shape[0], visible = x.w.shape[1];
+    args.v = x.v.view<T>();
+    args.w = matrix<T>(x.w, hidden, visible);
+    args.b = vector<T>(x.b, visible);
+    args.a = vector<T>(x.a, hidden);
+}
+
+template <class Args>
+void set_workspace(Args& args, Call& call, const py::object& workspace, Op op, DType dtype,
+                   const GibbsShape& shape) {
+    const Call::Block block =
+        call.workspace(workspace, needed_workspace(op, dtype, shape, call.target()));
+    args.workspace = block.data;
+    args.workspace_bytes = block.bytes;
+}
+
+struct CdObjects {
+    py::object v, w, b, a, chains, dw, db, da, rows, workspace;
+};
+
+void gibbs_cd(const CdObjects& o, int k, bool visible_means, RandomStream random,
+              const py::object& num_threads) {
+    const char* op = "gibbs_cd";
+    Call call(op, num_threads);
+    const ModelArrays x = model_in(call, op, o.v, o.w, o.b, o.a);
+    const BitsIn& chains = call.output_bits(o.chains, "chains");
+    const Array &dw = call.output(o.dw, "dw"), &db = call.output(o.db, "db"),
+                &da = call.output(o.da, "da");
+    if (!dw || !db || !da) throw type_error("gibbs_cd: dw, db and da must be arrays; got None");
+    const int64_t hidden = x.w.shape[0], visible = x.w.shape[1];
+    const GibbsShape shape{x.v.rows, chains.rows, visible, hidden};
+    check_gibbs_sizes(op, shape, call.dtype());
+    check_bits(chains, op, "chains", -1, visible);
+    if (x.v.rows == 0 || (chains && chains.rows == 0))
+        throw value_error(op, ": v and chains must have at least one row; got ", x.v.rows, " and ",
+                          chains.rows);
+    if (chains && visible_means)
+        throw value_error(op, ": visible_means must be False where chains are given; got True");
+    const RowIds ids = row_ids_in(call, o.rows, op, "rows", chains ? chains.rows : x.v.rows);
+    random.first_row = ids.first;
+    random.row_ids = ids.ids;
+    visit_float(call.dtype(), [&]<class T>() {
+        GibbsCdArgs<T> args;
+        set_model<T>(args, x);
+        args.k = k;
+        args.visible_means = visible_means;
+        args.chains = chains.view<uint64_t>();
+        args.random = random;
+        args.dw = output_matrix<T>(dw, hidden, visible);
+        args.db = output_vector<T>(db, visible);
+        args.da = output_vector<T>(da, hidden);
+        set_workspace(args, call, o.workspace, Op::cd, dtype_of<T>, shape);
+        call.check();
+        call.run([&](const Target& target) { return functions<T>(target).cd(args, target); });
+    });
+}
+
+// Both of the operations that give one number a row.
+template <template <class> class Args>
+void per_row(const char* op, Op kind, const py::object& v, const py::object& w, const py::object& b,
+             const py::object& a, const py::object& out_object, const py::object& workspace,
+             const py::object& num_threads) {
+    Call call(op, num_threads);
+    const ModelArrays x = model_in(call, op, v, w, b, a);
+    const Array& out = call.output(out_object, "out");
+    if (!out) throw type_error(op, ": out must be an array; got None");
+    const GibbsShape shape{x.v.rows, 0, x.w.shape[1], x.w.shape[0]};
+    check_gibbs_sizes(op, shape, call.dtype());
+    visit_float(call.dtype(), [&]<class T>() {
+        Args<T> args;
+        set_model<T>(args, x);
+        args.out = output_vector<T>(out, x.v.rows);
+        set_workspace(args, call, workspace, kind, dtype_of<T>, shape);
+        call.check();
+        call.run([&](const Target& target) {
+            if constexpr (std::is_same_v<Args<T>, FreeEnergyArgs<T>>)
+                return functions<T>(target).free_energy(args, target);
+            else
+                return functions<T>(target).pseudo_likelihood(args, target);
+        });
+    });
+}
+
+void def_cd(py::module_& m) {
+    m.def(
+        "gibbs_cd",
+        [](py::object v, py::object w, py::object b, py::object a, py::object k, bool visible_means,
+           py::object chains, py::object seed, py::object step, py::object layer, py::object rows,
+           py::object dw, py::object db, py::object da, py::object workspace,
+           py::object num_threads) {
+            const char* op = "gibbs_cd";
+            const auto sweeps =
+                static_cast<int>(integer(k, op, "k", 1, std::numeric_limits<int32_t>::max()));
+            RandomStream random;
+            random.seed = seed_in(seed, op);
+            random.step =
+                static_cast<uint32_t>(integer(step, op, "step", 0, (int64_t{1} << 32) - sweeps));
+            random.purpose = static_cast<uint32_t>(integer(layer, op, "layer", 0, 0xFFFF));
+            gibbs_cd({v, w, b, a, chains, dw, db, da, rows, workspace}, sweeps, visible_means,
+                     random, num_threads);
+        },
+        py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::kw_only(), py::arg("k") = 1,
+        py::arg("visible_means") = false, py::arg("chains") = py::none(), py::arg("seed") = 0,
+        py::arg("step") = 0, py::arg("layer") = 0, py::arg("rows") = 0, py::arg("dw"),
+        py::arg("db"), py::arg("da"), py::arg("workspace") = py::none(),
+        py::arg("num_threads") = py::none());
+    m.def(
+        "gibbs_cd_workspace",
+        [](int64_t batch, int64_t chains, int64_t visible, int64_t hidden, const std::string& dtype,
+           py::object num_threads) {
+            const char* op = "gibbs_cd_workspace";
+            const Call call(op, num_threads);
+            const GibbsShape shape{batch, chains, visible, hidden};
+            check_gibbs_sizes(op, shape, float_dtype(dtype, op));
+            return Call::publish(
+                needed_workspace(Op::cd, float_dtype(dtype, op), shape, call.target()));
+        },
+        py::arg("batch"), py::arg("chains"), py::arg("visible"), py::arg("hidden"),
+        py::arg("dtype"), py::arg("num_threads") = py::none());
+}
+
+template <template <class> class Args>
+void def_per_row(py::module_& m, const char* op, const char* workspace_name, Op kind) {
+    m.def(
+        op,
+        [op, kind](py::object v, py::object w, py::object b, py::object a, py::object out,
+                   py::object workspace, py::object num_threads) {
+            per_row<Args>(op, kind, v, w, b, a, out, workspace, num_threads);
+        },
+        py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::kw_only(), py::arg("out"),
+        py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
+    m.def(
+        workspace_name,
+        [workspace_name, kind](int64_t batch, int64_t visible, int64_t hidden,
+                               const std::string& dtype, py::object num_threads) {
+            const Call call(workspace_name, num_threads);
+            const GibbsShape shape{batch, 0, visible, hidden};
+            const DType type = float_dtype(dtype, workspace_name);
+            check_gibbs_sizes(workspace_name, shape, type);
+            return Call::publish(needed_workspace(kind, type, shape, call.target()));
+        },
+        py::arg("batch"), py::arg("visible"), py::arg("hidden"), py::arg("dtype"),
+        py::arg("num_threads") = py::none());
+}
+
+}  // namespace
+
+void init_gibbs(py::module_& m) {
+    register_family("gibbs", Device::cpu,
+                    {"gibbs_cd", "gibbs_free_energy", "gibbs_pseudo_likelihood"});
+    def_cd(m);
+    def_per_row<FreeEnergyArgs>(m, "gibbs_free_energy", "gibbs_free_energy_workspace",
+                                Op::free_energy);
+    def_per_row<PseudoLikelihoodArgs>(m, "gibbs_pseudo_likelihood",
+                                      "gibbs_pseudo_likelihood_workspace", Op::pseudo_likelihood);
+}
+
+}  // namespace layerwise

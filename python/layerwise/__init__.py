@@ -1,0 +1,55 @@
+"""layerwise: learn deep representations layer by layer, on compiled kernels.
+
+`RBM`, `DBN` and `DBNClassifier` are scikit-learn estimators. `layerwise.ops` is the functional
+interface to the kernels, `layerwise.reference` the same in plain NumPy, `layerwise.datasets` the
+data that examples use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from layerwise._show_config import show_config
+from layerwise.ops.config import num_threads, use_backend
+
+if TYPE_CHECKING:
+    from layerwise import datasets, models, nn, ops, reference
+    from layerwise.models import DBN, RBM, DBNClassifier
+
+try:
+    __version__ = version("layerwise")
+except PackageNotFoundError:  # run from a source tree that is not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "DBN",
+    "RBM",
+    "DBNClassifier",
+    "__version__",
+    "datasets",
+    "models",
+    "nn",
+    "num_threads",
+    "ops",
+    "reference",
+    "show_config",
+    "use_backend",
+]
+
+_MODULES = ("datasets", "models", "nn", "ops", "reference")
+_ESTIMATORS = ("DBN", "RBM", "DBNClassifier")
+
+
+def __getattr__(name: str) -> Any:
+    # Estimators bring scikit-learn, which takes a second to import: only where they are used.
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _ESTIMATORS:
+        return getattr(importlib.import_module(f"{__name__}.models"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

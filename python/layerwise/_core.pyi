@@ -1,0 +1,148 @@
+# The compiled module. Private: layerwise.ops documents these functions and calls them.
+from typing import Any, Literal, Protocol, TypeAlias
+
+class _BitMatrix(Protocol):
+    @property
+    def words(self) -> Any: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+_Array: TypeAlias = Any  # __array_interface__, __cuda_array_interface__ or __dlpack__
+_Matrix: TypeAlias = Any  # _Array, _BitMatrix or CSR
+_Activation: TypeAlias = Literal["none", "sigmoid", "relu", "softplus", "tanh"]
+_Noise: TypeAlias = Literal["none", "bernoulli", "gaussian"]
+_Dtype: TypeAlias = Literal["float32", "float64"]
+
+def activation_dx(
+    dy: _Array, y: _Array, out: _Array, activation: _Activation, num_threads: int | None = None
+) -> None: ...
+def config() -> dict[str, Any]: ...
+def dense_db(
+    dz: _Array, out: _Array, alpha: float = 1.0, num_threads: int | None = None
+) -> None: ...
+def dropout(
+    x: _Array,
+    out: _Array,
+    rate: float,
+    seed: int = 0,
+    step: int = 0,
+    layer: int = 0,
+    rows: int | _Array = 0,
+    num_threads: int | None = None,
+) -> None: ...
+def gemm(
+    a: _Matrix,
+    b: _Matrix,
+    *,
+    a_tail: _Matrix | None = None,
+    b_tail: _Matrix | None = None,
+    tail_scale: float = 1.0,
+    alpha: float = 1.0,
+    beta: float = 0.0,
+    c: _Array | None = None,
+    bias: _Array | None = None,
+    activation: _Activation = "none",
+    gate: _Array | None = None,
+    noise: _Noise = "none",
+    noise_scale: float = 1.0,
+    seed: int = 0,
+    step: int = 0,
+    purpose: int = 0,
+    rows: int | _Array = 0,
+    mean: _Array | None = None,
+    sample: _Array | None = None,
+    sample_bits: _BitMatrix | None = None,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def gemm_min_workspace(
+    m: int,
+    n: int,
+    k: int,
+    dtype: _Dtype,
+    num_threads: int | None = None,
+    max_workspace: int = 0,
+) -> int: ...
+def gemm_workspace(
+    m: int,
+    n: int,
+    k: int,
+    dtype: _Dtype,
+    num_threads: int | None = None,
+    max_workspace: int = 0,
+) -> int: ...
+def get_num_threads() -> int: ...
+def gibbs_cd(
+    v: _Matrix,
+    w: _Array,
+    b: _Array,
+    a: _Array,
+    *,
+    k: int = 1,
+    visible_means: bool = False,
+    chains: _BitMatrix | None = None,
+    seed: int = 0,
+    step: int = 0,
+    layer: int = 0,
+    rows: int | _Array = 0,
+    dw: _Array,
+    db: _Array,
+    da: _Array,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def gibbs_cd_workspace(
+    batch: int,
+    chains: int,
+    visible: int,
+    hidden: int,
+    dtype: _Dtype,
+    num_threads: int | None = None,
+) -> int: ...
+def gibbs_free_energy(
+    v: _Matrix,
+    w: _Array,
+    b: _Array,
+    a: _Array,
+    *,
+    out: _Array,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def gibbs_free_energy_workspace(
+    batch: int, visible: int, hidden: int, dtype: _Dtype, num_threads: int | None = None
+) -> int: ...
+def gibbs_pseudo_likelihood(
+    v: _Matrix,
+    w: _Array,
+    b: _Array,
+    a: _Array,
+    *,
+    out: _Array,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def gibbs_pseudo_likelihood_workspace(
+    batch: int, visible: int, hidden: int, dtype: _Dtype, num_threads: int | None = None
+) -> int: ...
+def isa() -> str: ...
+def last_team_size() -> int: ...
+def set_num_threads(num_threads: int | None) -> None: ...
+def sgd_momentum(
+    w: _Array,
+    velocity: _Array,
+    dw: _Array,
+    rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    num_threads: int | None = None,
+) -> None: ...
+def softmax(z: _Array, out: _Array, num_threads: int | None = None) -> None: ...
+def softmax_cross_entropy(
+    z: _Array,
+    labels: _Array,
+    weight: _Array | None,
+    loss: _Array,
+    dz: _Array,
+    num_threads: int | None = None,
+) -> None: ...

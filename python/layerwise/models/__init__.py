@@ -1,0 +1,7 @@
+"""scikit-learn estimators."""
+
+from .classifier import DBNClassifier
+from .dbn import DBN
+from .rbm import RBM
+
+__all__ = ["DBN", "RBM", "DBNClassifier"]

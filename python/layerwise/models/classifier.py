@@ -1,0 +1,379 @@
+"""Deep belief network with a softmax layer, fine-tuned on labels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from layerwise import nn, ops
+
+from ._checks import (
+    check_integer,
+    check_labels,
+    check_number,
+    check_sizes,
+    check_verbose,
+    read_rows,
+    seed_of,
+)
+from ._training import check_finite
+from .dbn import DBN
+
+__all__ = ["DBNClassifier"]
+
+_TUNING_LAYER = 1 << 14  # layer word of fine-tuning's shuffles; pretraining has those below
+
+
+class DBNClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier from a deep belief network: pretrained layer by layer, then fine-tuned.
+
+    The hidden layers start as the RBMs of a `DBN` trained on the data without their labels; a
+    softmax layer is put on top, and stochastic gradient descent with momentum trains all layers
+    on the mean cross-entropy of the labels.
+
+    Parameters
+    ----------
+    n_components : int or sequence of int, default (500, 500)
+        Units of each hidden layer, from the lowest up.
+    pretrain : bool or DBN, default True
+        Whether the hidden layers start as RBMs. A `DBN` says how those are trained; its
+        ``n_components``, ``verbose`` and ``random_state`` are this estimator's. With False the
+        hidden layers start at random weights, suited to sigmoid units: the plain net.
+    learning_rate : float, default 0.1
+        Of the fine-tuning, at its first update; it falls in a straight line to zero at the last.
+    batch_size : int, default 100
+        Rows of a minibatch in the fine-tuning; the last of an epoch may have fewer.
+    n_iter : int, default 30
+        Epochs of the fine-tuning.
+    momentum : float, default 0.9
+        In [0, 1), of the fine-tuning.
+    weight_decay : float, default 0.0
+        L2 penalty in the fine-tuning: the share of a weight that a unit of learning rate takes
+        off; never on biases.
+    dropout : float, default 0.0
+        Probability in [0, 1) with which a hidden unit is left out of an update of the fine-tuning.
+    verbose : int, default 0
+        If positive, show the progress of every layer and of the fine-tuning. Otherwise bars appear
+        only on a terminal, when training takes over two seconds.
+    random_state : int, RandomState or None, default None
+        Seed. With an int, a fit gives the same bits every time, on any number of threads.
+    shuffle : bool, default True
+        Whether fine-tuning takes the rows in a new order every epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, sorted.
+    coefs_ : list of ndarray
+        Weights (out, in) of every layer, from the lowest up; the last is the softmax layer's.
+    intercepts_ : list of ndarray
+        Biases of every layer.
+    dbn_ : DBN or None
+        The stack as it was before the fine-tuning.
+    loss_curve_ : list of float
+        Mean cross-entropy in each epoch of the fine-tuning, in nats.
+    n_steps_ : int
+        Updates of the fine-tuning.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where the data had names.
+
+    See Also
+    --------
+    DBN : The stack without labels.
+    sklearn.neural_network.MLPClassifier : Nets with other hidden units, from random weights.
+
+    Notes
+    -----
+    Data of float32 train in float32, other types of array in float64.
+
+    Ctrl-C ends `fit` with KeyboardInterrupt. If it comes during the fine-tuning, what was learnt
+    so far stays in the estimator.
+
+    References
+    ----------
+    .. [1] G. Hinton, R. Salakhutdinov (2006). Reducing the dimensionality of data with neural
+       networks. Science 313, supporting material.
+    .. [2] X. Glorot, Y. Bengio (2010). Understanding the difficulty of training deep feedforward
+       neural networks. AISTATS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise import DBNClassifier
+    >>> x = np.repeat(np.eye(4), 25, axis=0)
+    >>> y = np.repeat(["one", "two", "three", "four"], 25)
+    >>> net = DBNClassifier(16, random_state=0).fit(x, y)
+    >>> net.predict(np.eye(4)).tolist()
+    ['one', 'two', 'three', 'four']
+    """
+
+    def __init__(
+        self,
+        n_components: int | Sequence[int] = (500, 500),
+        *,
+        pretrain: bool | DBN = True,
+        learning_rate: float = 0.1,
+        batch_size: int = 100,
+        n_iter: int = 30,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        dropout: float = 0.0,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        shuffle: bool = True,
+    ) -> None:
+        self.n_components = n_components
+        self.pretrain = pretrain
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.verbose = verbose
+        self.random_state = random_state
+        self.shuffle = shuffle
+
+    def fit(self, X: Any, y: Any) -> DBNClassifier:
+        """Learn from data and their labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
+        y : array-like of shape (n_samples,)
+            Class labels: numbers or strings.
+
+        Returns
+        -------
+        self : DBNClassifier
+        """
+        sizes = self._check_parameters()
+        rows, y = self._read(X, y, reset=True)
+        classes, codes = np.unique(y, return_inverse=True)
+        self._start(rows, classes, sizes)
+        batches = self._batches(rows, codes, self.batch_size, bool(self.shuffle))
+        rate = nn.linear_decay(self.learning_rate, self.n_iter * len(batches))
+        self._tune(batches, rate, self.n_iter)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> DBNClassifier:
+        """Make one update of the fine-tuning from the rows of X, as one minibatch.
+
+        The first call sets up the net, pretraining it on these rows if `pretrain` says so. The
+        learning rate stays at `learning_rate`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Values in [0, 1].
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), optional
+            All labels there are; needed in the first call.
+
+        Returns
+        -------
+        self : DBNClassifier
+        """
+        sizes = self._check_parameters()
+        first = not hasattr(self, "coefs_")
+        if first and classes is None:
+            raise ValueError(
+                "DBNClassifier.partial_fit: classes must list all labels in the first call; "
+                "got None"
+            )
+        rows, y = self._read(X, y, reset=first)
+        known = np.unique(classes) if first else self.classes_
+        if classes is not None and not np.array_equal(np.unique(classes), known):
+            raise ValueError(
+                f"DBNClassifier.partial_fit: classes must be those of the first call, "
+                f"{known.tolist()}; got {np.unique(classes).tolist()}"
+            )
+        codes = _codes_of(y, known)
+        if first:
+            self._start(rows, known, sizes)
+        self._tune(self._batches(rows, codes, len(rows), False), self.learning_rate, 1)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the most probable label of every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+        """
+        best = self._scores(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of every label, for every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``.
+        """
+        return ops.softmax(self._scores(X))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Predict the logarithm of the probability of every label, for every row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+        """
+        z = self._scores(X)
+        z -= z.max(axis=1, keepdims=True)
+        return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _check_parameters(self) -> tuple[int, ...]:
+        op = type(self).__name__
+        sizes = check_sizes(op, "n_components", self.n_components)
+        if not isinstance(self.pretrain, (bool, np.bool_, DBN)):
+            raise TypeError(f"{op}: pretrain must be True, False or a DBN; got {self.pretrain!r}")
+        check_number(op, "learning_rate", self.learning_rate, positive=True)
+        check_integer(op, "batch_size", self.batch_size, 1)
+        check_integer(op, "n_iter", self.n_iter, 0)
+        check_number(op, "momentum", self.momentum, below=1.0)
+        check_number(op, "weight_decay", self.weight_decay)
+        check_number(op, "dropout", self.dropout, below=1.0)
+        check_verbose(op, self.verbose)
+        return sizes
+
+    def _read(self, x: Any, y: Any, *, reset: bool) -> tuple[nn.Rows, np.ndarray]:
+        dtype = None if reset else self.coefs_[0].dtype
+        y = check_labels(self, x, y)
+        rows = read_rows(self, x, reset=reset, dtype=dtype, units=nn.Bernoulli())
+        check_classification_targets(y)
+        return rows, y
+
+    def _template(self) -> DBN:
+        dbn = clone(self.pretrain) if isinstance(self.pretrain, DBN) else DBN()
+        return dbn.set_params(n_components=self.n_components, verbose=self.verbose)
+
+    def _start(self, rows: nn.Rows, classes: np.ndarray, sizes: tuple[int, ...]) -> None:
+        """Set up the net as it is before the fine-tuning."""
+        seed = seed_of(type(self).__name__, self.random_state)
+        dbn = None
+        if self.pretrain is not False:
+            template = self._template()
+            dbn = template._fit_rows(template._layers(), rows, seed)
+            dbn.n_features_in_ = rows.shape[1]
+            coefs = [rbm.components_.copy() for rbm in dbn.rbms_]
+            intercepts = [rbm.intercept_hidden_.copy() for rbm in dbn.rbms_]
+        else:
+            coefs, intercepts = _sigmoid_start(rows.shape[1], sizes, rows.dtype, seed)
+        # The softmax layer starts at zero: it is a convex problem of its own, and until it knows
+        # something it should not move the layers below.
+        coefs.append(np.zeros((len(classes), sizes[-1]), rows.dtype))
+        intercepts.append(np.zeros(len(classes), rows.dtype))
+        self.dbn_, self.classes_ = dbn, classes
+        self.coefs_, self.intercepts_ = coefs, intercepts
+        self.loss_curve_: list[float] = []
+        self.n_steps_ = 0
+        self._seed = seed
+        self._velocities: dict[str, np.ndarray] | None = None
+
+    def _batches(
+        self, rows: nn.Rows, codes: np.ndarray, batch_size: int, shuffle: bool
+    ) -> nn.Minibatches:
+        return nn.Minibatches(
+            rows,
+            batch_size,
+            seed=self._seed,
+            shuffle=shuffle,
+            y=codes.astype(np.int64),
+            layer=_TUNING_LAYER,
+        )
+
+    def _net(self) -> nn.Net:
+        hidden = len(self.coefs_) - 1
+        layers = [
+            nn.Layer(w, b, "sigmoid" if i < hidden else "none", self.dropout * (i < hidden))
+            for i, (w, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True))
+        ]
+        return nn.Net(layers)
+
+    def _tune(self, batches: nn.Minibatches, rate: nn.Schedule, n_iter: int) -> None:
+        """Train all layers on labels."""
+        # Loaded from a memory map the arrays are read-only, and users may set their own.
+        dtype = self.coefs_[0].dtype
+        self.coefs_ = [np.require(w, dtype, ["C", "W"]) for w in self.coefs_]
+        self.intercepts_ = [np.require(b, dtype, ["C", "W"]) for b in self.intercepts_]
+        trainer = nn.NetTrainer(
+            self._net(),
+            rate=rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            seed=self._seed,
+            velocities=self._velocities,
+        )
+        history = nn.History()
+        label = f"{type(self).__name__} fine-tuning"
+        progress = nn.Progress(label, len(batches), verbose=bool(self.verbose))
+        try:
+            nn.fit(trainer, batches, n_iter, [history, progress], t=self.n_steps_)
+        finally:
+            self.loss_curve_ += [metrics["loss"] for metrics in history.epochs]
+            self.n_steps_ += trainer.n_steps
+            self._velocities = trainer.state_dict()
+        check_finite(type(self).__name__, "coefs_", *self.coefs_, *self.intercepts_)
+
+    def _scores(self, x: Any) -> np.ndarray:
+        check_is_fitted(self)
+        rows = read_rows(self, x, reset=False, dtype=self.coefs_[0].dtype, units=nn.Bernoulli())
+        net = self._net()
+        return rows.map(lambda part: net.forward(part).outputs[-1])
+
+
+def _codes_of(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Find the positions of labels in the sorted classes."""
+    codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
+    unknown = np.unique(y[classes[codes] != y])
+    if unknown.size:
+        raise ValueError(
+            f"DBNClassifier.partial_fit: y must hold labels of classes, {classes.tolist()}; "
+            f"got {unknown.tolist()}"
+        )
+    return codes
+
+
+def _sigmoid_start(
+    n_features: int, sizes: tuple[int, ...], dtype: Any, seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Random weights that keep the variance of signals through sigmoid units.
+
+    Glorot and Bengio's standard deviation sqrt(2 / (in + out)), times 4 since the sigmoid's slope
+    is a quarter of the tanh's.
+    """
+    widths = (n_features, *sizes)
+    coefs = []
+    for i, (below, above) in enumerate(itertools.pairwise(widths)):
+        scale = 4.0 * np.sqrt(2.0 / (below + above))
+        coefs.append(nn.random_weights((above, below), scale, dtype, seed, layer=i))
+    return coefs, [np.zeros(size, dtype) for size in sizes]

@@ -1,0 +1,319 @@
+"""Deep belief network: RBMs trained one on another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from layerwise import nn
+from layerwise.ops import BitMatrix, Philox
+
+from ._checks import (
+    check_choice,
+    check_integer,
+    check_rbm,
+    check_sizes,
+    check_verbose,
+    per_layer,
+    read_rows,
+    seed_of,
+)
+from ._training import fit_rbm
+from .rbm import RBM
+
+__all__ = ["DBN"]
+
+
+class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Deep belief network: a stack of RBMs, each trained on the hidden units of the one below.
+
+    Parameters
+    ----------
+    n_components : int or sequence of int, default (500, 500)
+        Hidden units of each layer, from the lowest up.
+    learning_rate : float or sequence of float, default 0.05
+        One for all layers, or one each.
+    batch_size : int, default 100
+        Rows of a minibatch; the last of an epoch may have fewer.
+    n_iter : int or sequence of int, default 10
+        Epochs of each layer.
+    verbose : int, default 0
+        As for `RBM`, layer by layer.
+    random_state : int, RandomState or None, default None
+        Seed. With an int, a fit gives the same bits every time, on any number of threads.
+    learning : {"cd", "pcd"}, layerwise.nn.LearningRule or sequence of them, default "cd"
+        As for `RBM`.
+    k : int or sequence of int, default 1
+        Gibbs sweeps an update, where `learning` is a string.
+    momentum : float, default 0.5
+        In [0, 1), for the first `momentum_switch` epochs of each layer.
+    final_momentum : float or None, default 0.9
+        In [0, 1), from then on; `momentum` if None.
+    momentum_switch : int, default 5
+        Epochs before `final_momentum`.
+    weight_decay : float or sequence of float, default 2e-4
+        As for `RBM`.
+    visible : "bernoulli" or layerwise.nn.Units, default "bernoulli"
+        Type of the lowest layer's visible units.
+    visible_bias : {"zeros", "log_odds"}, default "zeros"
+        Where each layer's visible biases start.
+    layer_input : {"mean", "sample"}, default "mean"
+        Whether a layer learns from the probabilities of the hidden units below or from samples of
+        them, drawn anew in every epoch.
+    shuffle : bool, default True
+        Whether rows are taken in a new order every epoch.
+
+    Attributes
+    ----------
+    rbms_ : list of RBM
+        The fitted layers, from the lowest up.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where the data had names.
+
+    See Also
+    --------
+    DBNClassifier : The same stack under a softmax layer, fine-tuned on labels.
+
+    Notes
+    -----
+    What a layer learns from is computed batch by batch, so that training keeps nothing of the size
+    of the data.
+
+    Ctrl-C ends `fit` with KeyboardInterrupt and leaves the estimator as it was.
+
+    References
+    ----------
+    .. [1] G. Hinton, S. Osindero, Y.-W. Teh (2006). A fast learning algorithm for deep belief
+       nets. Neural Computation 18.
+    .. [2] Y. Bengio, P. Lamblin, D. Popovici, H. Larochelle (2006). Greedy layer-wise training of
+       deep networks. NIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise import DBN
+    >>> x = np.random.default_rng(0).integers(0, 2, (100, 12))
+    >>> dbn = DBN((8, 4), n_iter=2, random_state=0).fit(x)
+    >>> dbn.transform(x).shape
+    (100, 4)
+    """
+
+    def __init__(
+        self,
+        n_components: int | Sequence[int] = (500, 500),
+        *,
+        learning_rate: float | Sequence[float] = 0.05,
+        batch_size: int = 100,
+        n_iter: int | Sequence[int] = 10,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        learning: str | nn.LearningRule | Sequence[str | nn.LearningRule] = "cd",
+        k: int | Sequence[int] = 1,
+        momentum: float = 0.5,
+        final_momentum: float | None = 0.9,
+        momentum_switch: int = 5,
+        weight_decay: float | Sequence[float] = 2e-4,
+        visible: str | nn.Units = "bernoulli",
+        visible_bias: str = "zeros",
+        layer_input: str = "mean",
+        shuffle: bool = True,
+    ) -> None:
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.verbose = verbose
+        self.random_state = random_state
+        self.learning = learning
+        self.k = k
+        self.momentum = momentum
+        self.final_momentum = final_momentum
+        self.momentum_switch = momentum_switch
+        self.weight_decay = weight_decay
+        self.visible = visible
+        self.visible_bias = visible_bias
+        self.layer_input = layer_input
+        self.shuffle = shuffle
+
+    def fit(self, X: Any, y: Any = None) -> DBN:
+        """Learn from data, one layer after another.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
+        y : ignored
+
+        Returns
+        -------
+        self : DBN
+        """
+        layers = self._layers()
+        rows = read_rows(self, X, reset=True, units=layers[0]._units)
+        return self._fit_rows(layers, rows, seed_of(type(self).__name__, self.random_state))
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute the means of the top layer's units, every layer's means going up to the next.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        h : ndarray of shape (n_samples, n_components[-1])
+        """
+        rows = nn.LiftedRows(self._rows(X), self._stack)
+        return rows.map(lambda h: h)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Compute the means of the visible units from states or means of the top layer's units.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components[-1])
+
+        Returns
+        -------
+        v : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        for rbm in reversed(self.rbms_):
+            X = rbm.inverse_transform(X)
+        return X
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Compute the means of the visible units after a pass of means up all layers and down.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        v : ndarray of shape (n_samples, n_features)
+        """
+        return nn.LiftedRows(self._rows(X), self._stack).map(self.inverse_transform)
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        n_gibbs: int = 1000,
+        start: Any = None,
+        returns: str = "sample",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> np.ndarray:
+        """Draw visible states from the model: Gibbs sampling in the top RBM, then one pass down.
+
+        Parameters
+        ----------
+        n_samples : int, default 1
+            Independent chains.
+        n_gibbs : int, default 1000
+            Sweeps of each in the top RBM.
+        start : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features), optional
+            Data that the chains start from, taken up to the top RBM as means; their number then
+            stands for `n_samples`. Otherwise chains start at samples of the biases alone.
+        returns : {"sample", "mean"}, default "sample"
+            Zeros and ones, or the probabilities they would be drawn from.
+        random_state : int, RandomState or None, default None
+            With None every call draws anew.
+
+        Returns
+        -------
+        v : ndarray of shape (n_samples, n_features)
+        """
+        op = f"{type(self).__name__}.sample"
+        check_is_fitted(self)
+        check_integer(op, "n_gibbs", n_gibbs, 1)
+        check_choice(op, "returns", returns, ("sample", "mean"))
+        state = self.random_state_ if random_state is None else random_state
+        seed = seed_of(op, state)
+        pair, p = self._stack[-1]
+        if start is None:
+            check_integer(op, "n_samples", n_samples, 1)
+            v = pair.first_states(p, n_samples, Philox(seed))
+        else:
+            rows = self._rows(start)
+            below = self._stack[:-1]
+            v = (nn.LiftedRows(rows, below) if below else rows)[:]
+        return self._down(v, n_gibbs, returns, seed)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.rbms_[-1]._n_features_out
+
+    @property
+    def _stack(self) -> list[tuple[nn.Pair, nn.Parameters]]:
+        return [(rbm._pair, rbm._parameters) for rbm in self.rbms_]
+
+    def _layers(self) -> list[RBM]:
+        """Unfitted layers with this estimator's hyper-parameters, which are checked here."""
+        op = type(self).__name__
+        sizes = check_sizes(op, "n_components", self.n_components)
+        check_choice(op, "layer_input", self.layer_input, ("mean", "sample"))
+        check_verbose(op, self.verbose)
+        each = {
+            name: per_layer(op, name, getattr(self, name), len(sizes))
+            for name in ("learning_rate", "n_iter", "learning", "k", "weight_decay")
+        }
+        common = {
+            name: getattr(self, name)
+            for name in (
+                "batch_size", "verbose", "momentum", "final_momentum", "momentum_switch",
+                "visible_bias", "shuffle",
+            )
+        }  # fmt: skip
+        layers = []
+        for i, size in enumerate(sizes):
+            own = {name: values[i] for name, values in each.items()}
+            visible = self.visible if i == 0 else "bernoulli"
+            rbm = RBM(size, **common, **own, visible=visible)
+            check_rbm(rbm, op)
+            layers.append(rbm)
+        return layers
+
+    def _fit_rows(self, layers: list[RBM], rows: nn.Rows, seed: int) -> DBN:
+        """`fit` on validated data; attributes are set when all layers are trained."""
+        stack: list[tuple[nn.Pair, nn.Parameters]] = []
+        for i, rbm in enumerate(layers):
+            below = rows
+            if stack:
+                below = nn.LiftedRows(rows, stack, returns=self.layer_input, seed=seed)
+            label = f"{type(self).__name__} layer {i + 1} of {len(layers)}, {below.shape[1]}-"
+            fit_rbm(rbm, below, seed, layer=i, label=f"{label}{rbm.n_components}")
+            rbm.n_features_in_ = below.shape[1]
+            stack.append((rbm._pair, rbm._parameters))
+        self.rbms_ = layers
+        self.random_state_ = np.random.RandomState([seed & 0xFFFFFFFF, seed >> 32])
+        return self
+
+    def _rows(self, x: Any) -> nn.Rows:
+        check_is_fitted(self)
+        bottom = self.rbms_[0]
+        return read_rows(self, x, reset=False, dtype=bottom.components_.dtype, units=bottom._units)
+
+    def _down(self, v: Any, n_gibbs: int, returns: str, seed: int) -> np.ndarray:
+        """Gibbs sampling at the top from states v, then samples down through the layers."""
+        stack, dtype = self._stack, self.rbms_[0].components_.dtype
+        top_returns = returns if len(stack) == 1 else "sample"
+        x = nn.gibbs_chain(*stack[-1], v, n_gibbs, Philox(seed), returns=top_returns)
+        for i, (pair, p) in reversed(list(enumerate(stack[:-1]))):
+            if i == 0 and returns == "mean":
+                x = pair.visible(x, p)
+            else:
+                rng = Philox(seed, layer=1 + i)
+                x = pair.visible(x, p, returns="sample", packed=True, rng=rng)
+        return x.unpack(dtype) if isinstance(x, BitMatrix) else x

@@ -1,0 +1,383 @@
+"""Restricted Boltzmann machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from layerwise import nn
+from layerwise.ops import BitMatrix, Philox
+
+from ._checks import check_choice, check_integer, check_rbm, read_rows, seed_of
+from ._training import fit_rbm, start_rbm, update_rbm
+
+__all__ = ["RBM"]
+
+
+class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    r"""Restricted Boltzmann machine with binary visible and hidden units.
+
+    The joint distribution is :math:`p(v, h) = \exp(h'Wv + b'v + a'h) / Z`; `fit` follows an
+    estimate of the gradient of the mean log-likelihood. The names, defaults and attributes of
+    `sklearn.neural_network.BernoulliRBM` mean here what they mean there.
+
+    Parameters
+    ----------
+    n_components : int, default 256
+        Hidden units.
+    learning_rate : float, default 0.1
+        Step along the estimated gradient of the mean log-likelihood of a batch.
+    batch_size : int, default 10
+        Rows of a minibatch; the last of an epoch may have fewer.
+    n_iter : int, default 10
+        Epochs.
+    verbose : int, default 0
+        If positive, show progress, with the mean pseudo-likelihood of some of the data after each
+        epoch. Otherwise a bar appears only on a terminal, when training takes over two seconds.
+    random_state : int, RandomState or None, default None
+        Seed. With an int, a fit gives the same bits every time, on any number of threads.
+    learning : {"cd", "pcd"} or layerwise.nn.LearningRule, default "cd"
+        Contrastive divergence, persistent contrastive divergence, or an object such as
+        ``layerwise.nn.CD(k=5, visible="mean")`` or ``layerwise.nn.PCD(n_chains=100)``.
+    k : int, default 1
+        Gibbs sweeps an update, where `learning` is a string.
+    momentum : float, default 0.0
+        In [0, 1). The velocity is ``momentum velocity + learning_rate (gradient - decay W)``.
+    final_momentum : float, optional
+        Momentum after the first `momentum_switch` epochs of `fit`; `momentum` if None. Hinton's
+        guide starts at 0.5 and ends at 0.9.
+    momentum_switch : int, default 5
+        Epochs before `final_momentum`.
+    weight_decay : float, default 0.0
+        L2 penalty, as a share of the weight taken off a unit of learning rate; never on biases.
+    visible : "bernoulli" or layerwise.nn.Units, default "bernoulli"
+        Type of the visible units.
+    visible_bias : {"zeros", "log_odds"}, default "zeros"
+        Where the visible biases start: at zero, or at the log-odds of the means of the data (of
+        the first batch, in `partial_fit`).
+    shuffle : bool, default True
+        Whether `fit` takes the rows in a new order every epoch.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Weights W, of the dtype of the data: float32 data train in float32, other types of array
+        in float64, a `layerwise.ops.BitMatrix` in float32.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        Hidden biases a.
+    intercept_visible_ : ndarray of shape (n_features,)
+        Visible biases b.
+    h_samples_ : ndarray of shape (n_chains, n_components)
+        Samples of the hidden units: given the persistent chains' last states or, without any,
+        given the rows of the last minibatch.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where the data had names.
+    n_steps_ : int
+        Updates made.
+    n_samples_seen_ : int
+        Rows that the updates were made from, repeats counted.
+
+    See Also
+    --------
+    DBN : A stack of them.
+
+    Notes
+    -----
+    Each side of the gradient is averaged over its own number of rows, so that neither a smaller
+    last batch nor another number of chains scales it.
+
+    Ctrl-C ends `fit` with KeyboardInterrupt; what was learnt so far stays in the estimator.
+
+    References
+    ----------
+    .. [1] P. Smolensky (1986). Information processing in dynamical systems: foundations of harmony
+       theory.
+    .. [2] G. Hinton (2002). Training products of experts by minimizing contrastive divergence.
+       Neural Computation 14.
+    .. [3] T. Tieleman (2008). Training restricted Boltzmann machines using approximations to the
+       likelihood gradient. ICML.
+    .. [4] G. Hinton (2010). A practical guide to training restricted Boltzmann machines.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise import RBM
+    >>> x = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+    >>> rbm = RBM(n_components=2, random_state=0).fit(x)
+    >>> rbm.transform(x).shape
+    (4, 2)
+    """
+
+    def __init__(
+        self,
+        n_components: int = 256,
+        *,
+        learning_rate: float = 0.1,
+        batch_size: int = 10,
+        n_iter: int = 10,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        learning: str | nn.LearningRule = "cd",
+        k: int = 1,
+        momentum: float = 0.0,
+        final_momentum: float | None = None,
+        momentum_switch: int = 5,
+        weight_decay: float = 0.0,
+        visible: str | nn.Units = "bernoulli",
+        visible_bias: str = "zeros",
+        shuffle: bool = True,
+    ) -> None:
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.verbose = verbose
+        self.random_state = random_state
+        self.learning = learning
+        self.k = k
+        self.momentum = momentum
+        self.final_momentum = final_momentum
+        self.momentum_switch = momentum_switch
+        self.weight_decay = weight_decay
+        self.visible = visible
+        self.visible_bias = visible_bias
+        self.shuffle = shuffle
+
+    def fit(self, X: Any, y: Any = None) -> RBM:
+        """Learn from data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
+        y : ignored
+
+        Returns
+        -------
+        self : RBM
+        """
+        check_rbm(self)
+        rows = read_rows(self, X, reset=True, units=self._units)
+        fit_rbm(self, rows, seed_of(type(self).__name__, self.random_state))
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> RBM:
+        """Make one update from the rows of X, as one minibatch.
+
+        A fit with ``shuffle=False`` and ``n_iter=1`` is the same as a call with each of its
+        batches in turn. Momentum is `momentum` throughout.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Values in [0, 1].
+        y : ignored
+
+        Returns
+        -------
+        self : RBM
+        """
+        check_rbm(self)
+        first = not hasattr(self, "components_")
+        dtype = None if first else self.components_.dtype
+        rows = read_rows(self, X, reset=first, dtype=dtype, units=self._units)
+        if first:
+            start_rbm(self, rows, seed_of(type(self).__name__, self.random_state))
+        update_rbm(self, rows)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Compute the probabilities of the hidden units, P(h=1|v).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        h : ndarray of shape (n_samples, n_components)
+            Means, not samples; of the dtype of `components_`.
+        """
+        return self._rows(X).map(lambda v: self._pair.hidden(v, self._parameters))
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Compute the probabilities of the visible units, P(v=1|h).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            States or probabilities of the hidden units.
+
+        Returns
+        -------
+        v : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        h = np.asarray(X, self.components_.dtype)
+        if h.ndim != 2 or h.shape[1] != len(self.components_):
+            raise ValueError(
+                f"RBM.inverse_transform: X must have shape (n, {len(self.components_)}), one "
+                f"column a hidden unit; got shape {h.shape}"
+            )
+        return self._pair.visible(h, self._parameters)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Compute the means of the visible units after a step up and a step down, both with means.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        v : ndarray of shape (n_samples, n_features)
+        """
+        pair, p = self._pair, self._parameters
+        return self._rows(X).map(lambda v: pair.visible(pair.hidden(v, p), p))
+
+    def free_energy(self, X: Any) -> np.ndarray:
+        """Compute F(v) = -log sum_h exp(-E(v,h)) of each row, in nats: log p(v) = -F(v) - log Z.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        energy : ndarray of shape (n_samples,)
+        """
+        return self._rows(X).map(lambda v: self._pair.free_energy(v, self._parameters))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Compute each row's log pseudo-likelihood, in nats: a proxy for its log-likelihood.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        pseudo_likelihood : ndarray of shape (n_samples,)
+
+        Notes
+        -----
+        ``sum_i log P(v_i | all the others) = sum_i log sigm(F(v with v_i flipped) - F(v))``, over
+        all i and without any randomness, where scikit-learn flips one of them at random and
+        multiplies. A value between 0 and 1 is flipped to ``1 - v_i`` as there; the sum is then a
+        score and no log-probability.
+        """
+        return self._rows(X).map(lambda v: self._pair.pseudo_likelihood(v, self._parameters))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Compute the mean log pseudo-likelihood, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        score : float
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def gibbs(self, v: Any) -> np.ndarray:
+        """Draw the visible states after one sweep of Gibbs sampling.
+
+        Parameters
+        ----------
+        v : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Where the chains start.
+
+        Returns
+        -------
+        v_new : ndarray of shape (n_samples, n_features)
+            Zeros and ones. Every call draws anew.
+        """
+        rows = self._rows(v)
+        return self._chain(rows[:], 1, "sample", self._draw_seed(None))
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        n_gibbs: int = 1000,
+        start: Any = None,
+        returns: str = "sample",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> np.ndarray:
+        """Draw visible states from the model by Gibbs sampling.
+
+        Parameters
+        ----------
+        n_samples : int, default 1
+            Independent chains.
+        n_gibbs : int, default 1000
+            Sweeps of each.
+        start : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features), optional
+            Where the chains start, in place of samples of the visible biases alone; their number
+            then stands for `n_samples`.
+        returns : {"sample", "mean"}, default "sample"
+            Zeros and ones, or the probabilities they would be drawn from at the last sweep.
+        random_state : int, RandomState or None, default None
+            With None every call draws anew.
+
+        Returns
+        -------
+        v : ndarray of shape (n_samples, n_features)
+        """
+        op = f"{type(self).__name__}.sample"
+        check_is_fitted(self)
+        check_integer(op, "n_gibbs", n_gibbs, 1)
+        check_choice(op, "returns", returns, ("sample", "mean"))
+        seed = self._draw_seed(random_state)
+        if start is None:
+            check_integer(op, "n_samples", n_samples, 1)
+            v = self._pair.first_states(self._parameters, n_samples, Philox(seed))
+        else:
+            v = self._rows(start)[:]
+        return self._chain(v, n_gibbs, returns, seed)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.components_.shape[0])
+
+    @property
+    def _units(self) -> nn.Units:
+        return nn.units_of(self.visible, op=type(self).__name__, name="visible")
+
+    @property
+    def _pair(self) -> nn.Pair:
+        return nn.pair_of(self._units, nn.Bernoulli())
+
+    @property
+    def _parameters(self) -> nn.Parameters:
+        return nn.Parameters(self.components_, self.intercept_visible_, self.intercept_hidden_)
+
+    def _rows(self, x: Any) -> nn.Rows:
+        check_is_fitted(self)
+        return read_rows(self, x, reset=False, dtype=self.components_.dtype, units=self._units)
+
+    def _draw_seed(self, random_state: Any) -> int:
+        """Draw the seed of one call: the estimator's next, or that of the caller's random state."""
+        state = self.random_state_ if random_state is None else random_state
+        return seed_of(type(self).__name__, state)
+
+    def _chain(self, v: Any, n_gibbs: int, returns: str, seed: int) -> np.ndarray:
+        states = nn.gibbs_chain(
+            self._pair, self._parameters, v, n_gibbs, Philox(seed), returns=returns
+        )
+        if isinstance(states, BitMatrix):
+            return states.unpack(self.components_.dtype)
+        return states

@@ -1,0 +1,108 @@
+"""Callbacks of the training loop."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tqdm import tqdm
+
+__all__ = ["Callback", "History", "Monitor", "Progress"]
+
+_DELAY = 2.0  # seconds before a bar that nobody asked for appears
+
+
+class Callback:
+    """Hears of every step of a training run; each method may be left as it is."""
+
+    def start(self, stepper: Any, n_iter: int) -> None:
+        """Hear of the beginning."""
+
+    def step(self, t: int, metrics: Mapping[str, float]) -> None:
+        """Hear of an update, the t-th ever."""
+
+    def epoch(self, epoch: int, metrics: dict[str, float]) -> bool | None:
+        """Hear of an epoch's end; True stops training, added metrics reach later callbacks."""
+        return None
+
+    def close(self) -> None:
+        """Hear that training has ended, or was broken off."""
+
+
+class Monitor(Callback):
+    """Adds to each epoch's metrics what a function measures.
+
+    Parameters
+    ----------
+    measure : function
+        Takes nothing, returns a dict of metrics.
+    """
+
+    def __init__(self, measure: Callable[[], Mapping[str, float]]) -> None:
+        self.measure = measure
+
+    def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Measure."""
+        metrics.update(self.measure())
+
+
+class History(Callback):
+    """Keeps the metrics of every epoch in the list `epochs`."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Keep them."""
+        self.epochs.append(dict(metrics))
+
+
+class Progress(Callback):
+    """A progress bar on standard error, counting epochs and naming their metrics.
+
+    Off when standard error is not a terminal or in a worker process, unless `verbose`; without
+    `verbose` it appears only when training takes longer than two seconds, and goes when done.
+
+    Parameters
+    ----------
+    label : str
+        What is being trained.
+    n_batches : int
+        Batches of an epoch.
+    verbose : bool
+    """
+
+    def __init__(self, label: str, n_batches: int, verbose: bool = False) -> None:
+        self.label = label
+        self.n_batches = n_batches
+        self.verbose = verbose
+        self._bar: Any = None
+
+    def start(self, stepper: Any, n_iter: int) -> None:
+        """Put up the bar."""
+        alone = sys.stderr.isatty() and multiprocessing.parent_process() is None
+        self._bar = tqdm(
+            total=n_iter * self.n_batches,
+            desc=self.label,
+            unit="batch",
+            disable=not (self.verbose or alone),
+            delay=0.0 if self.verbose else _DELAY,
+            leave=bool(self.verbose),
+            file=sys.stderr,
+        )
+
+    def step(self, t: int, metrics: Mapping[str, float]) -> None:
+        """Count."""
+        self._bar.update()
+
+    def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Show the epoch's metrics."""
+        shown = {name: f"{value:.4g}" for name, value in metrics.items()}
+        self._bar.set_postfix({"epoch": epoch + 1, **shown}, refresh=False)
+
+    def close(self) -> None:
+        """Take down the bar."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,189 @@
+"""Learning rules of RBMs: how the model's side of the gradient is estimated."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from layerwise.ops import BitMatrix, Philox, Workspace
+
+from .units import Pair, Parameters
+
+__all__ = ["CD", "PCD", "LearningRule", "rule_of"]
+
+
+def _check_sweeps(op: str, k: int) -> None:
+    if isinstance(k, bool) or not hasattr(k, "__index__"):
+        raise TypeError(f"{op}: k must be an integer >= 1; got {k!r}")
+    if k < 1:
+        raise ValueError(f"{op}: k must be an integer >= 1; got {k}")
+
+
+class LearningRule(ABC):
+    """Estimates the gradient of the log-likelihood on a minibatch.
+
+    A rule itself never changes; what it carries from update to update (persistent chains) is
+    the state that `start` makes and `statistics` overwrites.
+    """
+
+    @property
+    @abstractmethod
+    def sweeps(self) -> int:
+        """Steps of the random stream that one update uses."""
+
+    @abstractmethod
+    def start(self, pair: Pair, p: Parameters, batch_size: int, rng: Philox) -> dict[str, Any]:
+        """Make the state before the first update."""
+
+    @abstractmethod
+    def statistics(
+        self,
+        pair: Pair,
+        v: Any,
+        p: Parameters,
+        rng: Philox,
+        state: dict[str, Any],
+        workspace: Workspace | None = None,
+    ) -> Any:
+        """Estimate data average minus model average: ``dw`` (F,D), ``db`` (D,), ``da`` (F,)."""
+
+
+@dataclass(frozen=True)
+class CD(LearningRule):
+    """Contrastive divergence: chains of k sweeps that start at the data.
+
+    Parameters
+    ----------
+    k : int, default 1
+        Sweeps.
+    visible : {"sample", "mean"}, default "sample"
+        Whether the chain's visible states are samples or probabilities. Hidden states are
+        samples, but for the last update, which uses probabilities.
+
+    References
+    ----------
+    G. Hinton (2002). Training products of experts by minimizing contrastive divergence. Neural
+    Computation 14.
+
+    G. Hinton (2010). A practical guide to training restricted Boltzmann machines.
+
+    Examples
+    --------
+    >>> from layerwise.nn import CD
+    >>> CD(k=3)
+    CD(k=3, visible='sample')
+    """
+
+    k: int = 1
+    visible: str = "sample"
+
+    def __post_init__(self) -> None:
+        _check_sweeps("CD", self.k)
+        if self.visible not in ("sample", "mean"):
+            raise ValueError(f"CD: visible must be 'sample' or 'mean'; got {self.visible!r}")
+
+    @property
+    def sweeps(self) -> int:
+        """Steps of the random stream that one update uses."""
+        return self.k
+
+    def start(self, pair: Pair, p: Parameters, batch_size: int, rng: Philox) -> dict[str, Any]:
+        """Carry nothing from update to update."""
+        return {}
+
+    def statistics(
+        self,
+        pair: Pair,
+        v: Any,
+        p: Parameters,
+        rng: Philox,
+        state: dict[str, Any],
+        workspace: Workspace | None = None,
+    ) -> Any:
+        """Run CD-k, chain n on the stream of data row n."""
+        return pair.statistics(v, p, k=self.k, visible=self.visible, rng=rng, workspace=workspace)
+
+
+@dataclass(frozen=True)
+class PCD(LearningRule):
+    """Persistent contrastive divergence: chains go on from one update to the next.
+
+    Parameters
+    ----------
+    k : int, default 1
+        Sweeps an update.
+    n_chains : int, optional
+        Chains; by default one a row of a batch. Each phase is averaged over its own rows, so any
+        number is right and a larger one makes the estimate quieter.
+
+    References
+    ----------
+    T. Tieleman (2008). Training restricted Boltzmann machines using approximations to the
+    likelihood gradient. ICML.
+
+    Examples
+    --------
+    >>> from layerwise.nn import PCD
+    >>> PCD(k=5, n_chains=100)
+    PCD(k=5, n_chains=100)
+    """
+
+    k: int = 1
+    n_chains: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_sweeps("PCD", self.k)
+        if self.n_chains is not None and (
+            isinstance(self.n_chains, bool) or not hasattr(self.n_chains, "__index__")
+        ):
+            raise TypeError(f"PCD: n_chains must be an integer >= 1 or None; got {self.n_chains!r}")
+        if self.n_chains is not None and self.n_chains < 1:
+            raise ValueError(f"PCD: n_chains must be an integer >= 1 or None; got {self.n_chains}")
+
+    @property
+    def sweeps(self) -> int:
+        """Steps of the random stream that one update uses."""
+        return self.k
+
+    def start(self, pair: Pair, p: Parameters, batch_size: int, rng: Philox) -> dict[str, Any]:
+        """Start the chains at samples of the visible biases."""
+        n = batch_size if self.n_chains is None else self.n_chains
+        return {"chains": pair.first_states(p, n, rng)}
+
+    def statistics(
+        self,
+        pair: Pair,
+        v: Any,
+        p: Parameters,
+        rng: Philox,
+        state: dict[str, Any],
+        workspace: Workspace | None = None,
+    ) -> Any:
+        """Run PCD; the chains are overwritten."""
+        chains: BitMatrix = state["chains"]
+        return pair.statistics(
+            v, p, k=self.k, rng=rng, chains=chains, chain_rng=rng.at(rows=0), workspace=workspace
+        )
+
+
+_RULES: dict[str, type[CD] | type[PCD]] = {"cd": CD, "pcd": PCD}
+
+
+def rule_of(learning: str | LearningRule, k: int, *, op: str) -> LearningRule:
+    """Return the rule that the parameters `learning` and `k` of `op` stand for.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they stand for none.
+    """
+    accepted = "'cd', 'pcd' or an object such as layerwise.nn.CD(k=3)"
+    if isinstance(learning, LearningRule):
+        return learning
+    if not isinstance(learning, str):
+        raise TypeError(f"{op}: learning must be {accepted}; got {learning!r}")
+    if learning not in _RULES:
+        raise ValueError(f"{op}: learning must be {accepted}; got {learning!r}")
+    _check_sweeps(op, k)
+    return _RULES[learning](k=k)

@@ -1,0 +1,184 @@
+"""A stack of fully connected layers with explicit forward and backward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from layerwise import ops
+from layerwise.ops import Philox, Workspace
+
+from .losses import Loss, SoftmaxCrossEntropy
+from .minibatch import Batch
+from .optim import SGD, Schedule
+
+__all__ = ["Layer", "Net", "NetTrainer"]
+
+
+@dataclass
+class Layer:
+    """``y = f(x w' + b)``, then dropout: w (out,in), b (out,)."""
+
+    w: np.ndarray
+    b: np.ndarray
+    activation: str = "sigmoid"
+    dropout: float = 0.0
+
+
+@dataclass
+class Pass:
+    """What a forward pass leaves for the backward pass, layer by layer."""
+
+    inputs: list[Any] = field(default_factory=list)
+    outputs: list[np.ndarray] = field(default_factory=list)  # before dropout
+    rng: Philox | None = None
+
+
+class Net:
+    """Layers, one on another; the last one's outputs go to the loss.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise import nn
+    >>> net = nn.Net([nn.Layer(np.ones((1, 2)), np.zeros(1), "none")])
+    >>> net.forward(np.array([[2.0, 3.0]])).outputs[-1]
+    array([[5.]])
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = list(layers)
+        self._workspace = Workspace()
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Parameters by name: w0, b0, w1, ...; not copies."""
+        named: dict[str, np.ndarray] = {}
+        for i, layer in enumerate(self.layers):
+            named[f"w{i}"], named[f"b{i}"] = layer.w, layer.b
+        return named
+
+    def forward(self, x: Any, rng: Philox | None = None) -> Pass:
+        """Run the net.
+
+        Parameters
+        ----------
+        x : ndarray, BitMatrix or CSR of shape (n, in)
+        rng : Philox, optional
+            Stream of the dropout, whose layer word counts up from the given one. Without it
+            nothing is dropped.
+
+        Returns
+        -------
+        Pass
+            ``outputs[-1]`` is what the loss takes.
+        """
+        run = Pass(rng=rng)
+        for i, layer in enumerate(self.layers):
+            run.inputs.append(x)
+            y = ops.dense(x, layer.w, layer.b, layer.activation, workspace=self._workspace)
+            run.outputs.append(y)
+            x = y
+            if rng is not None and layer.dropout > 0:
+                x = ops.dropout(y, layer.dropout, rng=rng.at(layer=rng.layer + i))
+        return run
+
+    def backward(self, run: Pass, dz: np.ndarray, scale: float = 1.0) -> dict[str, np.ndarray]:
+        """Compute the gradients of all parameters, times `scale`.
+
+        Parameters
+        ----------
+        run : Pass
+            Of the forward pass.
+        dz : ndarray of shape (n, out)
+            Gradient at the last layer's pre-activation.
+        scale : float, default 1.0
+            -1/n turns gradients of a summed loss into the direction of descent of its mean.
+
+        Returns
+        -------
+        dict of str to ndarray
+            By the names of `parameters`.
+        """
+        gradients: dict[str, np.ndarray] = {}
+        for i in reversed(range(len(self.layers))):
+            x = run.inputs[i]
+            gradients[f"w{i}"] = ops.dense_dw(dz, x, alpha=scale, workspace=self._workspace)
+            gradients[f"b{i}"] = ops.dense_db(dz, alpha=scale)
+            if i > 0:
+                dz = self._below(run, dz, i)
+        return gradients
+
+    def _below(self, run: Pass, dz: np.ndarray, i: int) -> np.ndarray:
+        """Compute the gradient at the pre-activation of layer i - 1."""
+        w, below, y = self.layers[i].w, self.layers[i - 1], run.outputs[i - 1]
+        if run.rng is None or below.dropout == 0:
+            return ops.dense_dx(dz, w, x=y, activation=below.activation, workspace=self._workspace)
+        dx = ops.dense_dx(dz, w, workspace=self._workspace)
+        stream = run.rng.at(layer=run.rng.layer + i - 1)
+        return ops.activation_dx(ops.dropout_dx(dx, below.dropout, rng=stream), y, below.activation)
+
+
+class NetTrainer:
+    """Steps of gradient descent with momentum on a net.
+
+    Parameters
+    ----------
+    net : Net
+        Updated in place.
+    rate, momentum : float or function of the number of updates made
+    weight_decay : float
+        On weights only.
+    loss : Loss, default SoftmaxCrossEntropy
+    seed : int
+        Key of the dropout's random stream.
+    velocities : mapping, optional
+        What `state_dict` gave, to go on from there; updated in place.
+
+    Attributes
+    ----------
+    n_steps : int
+        Updates made by this trainer.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        *,
+        rate: Schedule,
+        momentum: Schedule = 0.0,
+        weight_decay: float = 0.0,
+        loss: Loss | None = None,
+        seed: int = 0,
+        velocities: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.net = net
+        self.loss = SoftmaxCrossEntropy() if loss is None else loss
+        self.optimiser = SGD(
+            net.parameters,
+            rate=rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            velocities=velocities,
+        )
+        self._rng = Philox(seed)
+        self.n_steps = 0
+
+    def step(self, batch: Batch, t: int) -> dict[str, float]:
+        """Make one update from a batch, the t-th ever; the metric is the loss before it."""
+        run = self.net.forward(batch.x, self._rng.at(step=t % 2**32, rows=batch.rows))
+        losses, dz = self.loss(run.outputs[-1], np.asarray(batch.y))
+        self.optimiser.update(self.net.backward(run, dz, scale=-1.0 / len(batch)), t)
+        self.n_steps += 1
+        return {"loss": float(losses.mean(dtype=np.float64))}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the velocities, by parameter (the parameters themselves are the net's)."""
+        return self.optimiser.state_dict()

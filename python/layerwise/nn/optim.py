@@ -1,0 +1,94 @@
+"""Optimisers: they turn the direction of an update into the update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from layerwise import ops
+
+__all__ = ["SGD", "Schedule", "linear_decay", "switch"]
+
+#: A constant, or a function of the number of updates made so far.
+Schedule = float | Callable[[int], float]
+
+
+def switch(first: float, later: float, at: int) -> Schedule:
+    """Return a schedule that changes once: `first` before update `at`, then `later`.
+
+    Examples
+    --------
+    >>> momentum = switch(0.5, 0.9, at=100)
+    >>> momentum(99), momentum(100)
+    (0.5, 0.9)
+    """
+    return lambda t: first if t < at else later
+
+
+def linear_decay(value: float, until: int) -> Schedule:
+    """Return a schedule that falls in a straight line from `value` at 0 to zero at `until`.
+
+    Examples
+    --------
+    >>> rate = linear_decay(0.1, until=10)
+    >>> rate(0), rate(5), rate(20)
+    (0.1, 0.05, 0.0)
+    """
+    return lambda t: value * max(0.0, 1.0 - t / until) if until > 0 else value
+
+
+def _at(value: Schedule, t: int) -> float:
+    return value(t) if callable(value) else value
+
+
+class SGD:
+    """Stochastic gradient ascent with momentum and weight decay.
+
+    ``velocity = momentum velocity + rate (dw - weight_decay w)``, ``w = w + velocity``; biases,
+    which are the parameters with one axis, do not decay.
+
+    Parameters
+    ----------
+    parameters : mapping of str to ndarray
+        Updated in place.
+    rate, momentum : float or function of the number of updates made
+    weight_decay : float
+    velocities : mapping of str to ndarray, optional
+        Those of an earlier run, to go on from; updated in place. Zero by default.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, np.ndarray],
+        *,
+        rate: Schedule,
+        momentum: Schedule = 0.0,
+        weight_decay: float = 0.0,
+        velocities: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        self.parameters = dict(parameters)
+        self.rate = rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        if velocities is None:
+            velocities = {name: np.zeros_like(value) for name, value in parameters.items()}
+        self.velocities = dict(velocities)
+
+    def update(self, directions: Mapping[str, np.ndarray], t: int) -> None:
+        """Move every parameter along its direction of ascent (for a loss: minus its gradient)."""
+        rate, momentum = _at(self.rate, t), _at(self.momentum, t)
+        for name, direction in directions.items():
+            w = self.parameters[name]
+            ops.sgd_momentum(
+                w,
+                self.velocities[name],
+                direction,
+                rate=rate,
+                momentum=momentum,
+                weight_decay=self.weight_decay if w.ndim > 1 else 0.0,
+            )
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return the velocities, by parameter; not copies."""
+        return dict(self.velocities)

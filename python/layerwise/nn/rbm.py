@@ -1,0 +1,199 @@
+"""Training steps and sampling of one restricted Boltzmann machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from layerwise import ops
+from layerwise.ops import Philox, Purpose, Workspace
+
+from .learning import LearningRule
+from .minibatch import Batch
+from .optim import SGD, Schedule
+from .units import Pair, Parameters
+
+__all__ = ["RBMTrainer", "gibbs_chain", "random_weights"]
+
+_BLOCK_ELEMENTS = 1 << 20
+_SAMPLES_LAYER = (1 << 16) - 1  # layer word that no layer's training uses
+
+
+def random_weights(
+    shape: tuple[int, int], scale: float, dtype: Any, seed: int, layer: int = 0
+) -> np.ndarray:
+    """Draw weights from N(0, scale^2), fixed by the seed and the layer.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Units of the layer above and of the one below.
+    scale : float
+        Standard deviation.
+    dtype : float32 or float64
+    seed, layer : int
+
+    Returns
+    -------
+    ndarray of the given shape
+
+    Raises
+    ------
+    MemoryError
+        If there is not enough memory for them; nothing has been computed then.
+
+    Examples
+    --------
+    >>> random_weights((500, 784), 0.01, "float32", seed=0).std().round(4)
+    np.float32(0.01)
+    """
+    try:
+        w = np.empty(shape, dtype)
+    except (MemoryError, ValueError) as error:  # ValueError: more than an address can name
+        gibibytes = shape[0] * shape[1] * np.dtype(dtype).itemsize / 2**30
+        raise MemoryError(
+            f"weights of shape {shape} need {gibibytes:.3g} GiB; that much could not be allocated"
+        ) from error
+    block = max(1, _BLOCK_ELEMENTS // max(1, shape[1]))
+    for start in range(0, shape[0], block):
+        part = w[start : start + block]
+        rng = Philox(seed, layer=layer, rows=start)
+        part[...] = scale * ops.normal(rng, Purpose.weight_init, part.shape)
+    return w
+
+
+class RBMTrainer:
+    """Steps of a learning rule on one RBM, with momentum and weight decay.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Updated in place; C-contiguous, of one dtype.
+    pair : Pair
+        What the RBM's two unit types compute.
+    rule : LearningRule
+        CD, PCD, ...
+    rate, momentum : float or function of the number of updates made
+    weight_decay : float
+        ``dw = rate (gradient - weight_decay w)``, on the weights only.
+    batch_size : int
+        For rules that keep one chain a row.
+    seed, layer : int
+        Key and layer word of the random stream.
+    state : mapping, optional
+        What `state_dict` gave, to go on from there; updated in place.
+
+    Attributes
+    ----------
+    n_steps, n_rows : int
+        Updates made by this trainer, and the rows they were made from.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise import nn
+    >>> p = nn.Parameters(nn.random_weights((2, 3), 0.01, "float64", seed=0),
+    ...                   np.zeros(3), np.zeros(2))
+    >>> trainer = nn.RBMTrainer(p, nn.BernoulliBernoulli(), nn.CD(), rate=0.1)
+    >>> data = nn.Rows(np.array([[1.0, 1.0, 0.0]]), "float64")
+    >>> nn.fit(trainer, nn.Minibatches(data, 1, seed=0), n_iter=50)
+    50
+    >>> bool(p.b[0] > 0 > p.b[2])
+    True
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        pair: Pair,
+        rule: LearningRule,
+        *,
+        rate: Schedule,
+        momentum: Schedule = 0.0,
+        weight_decay: float = 0.0,
+        batch_size: int = 1,
+        seed: int = 0,
+        layer: int = 0,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.parameters = parameters
+        self.pair = pair
+        self.rule = rule
+        self.optimiser = SGD(
+            {"w": parameters.w, "b": parameters.b, "a": parameters.a},
+            rate=rate,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            velocities=None if state is None else state["velocities"],
+        )
+        self._rng = Philox(seed, layer=layer)
+        self._workspace = Workspace()
+        self.rule_state: dict[str, Any] = (
+            rule.start(pair, parameters, batch_size, self._rng) if state is None else state["rule"]
+        )
+        self.n_steps = 0
+        self.n_rows = 0
+        self._last: Any = None
+
+    def step(self, batch: Batch, t: int) -> dict[str, float]:
+        """Make one update from a batch, the t-th ever."""
+        rng = self._rng.at(step=t * self.rule.sweeps % 2**32, rows=batch.rows)
+        statistics = self.rule.statistics(
+            self.pair, batch.x, self.parameters, rng, self.rule_state, self._workspace
+        )
+        self.optimiser.update({"w": statistics.dw, "b": statistics.db, "a": statistics.da}, t)
+        self.n_steps += 1
+        self.n_rows += len(batch)
+        self._last = batch.x
+        return {}
+
+    def hidden_samples(self, t: int) -> np.ndarray:
+        """Draw hidden units given the chains, or the last batch where there are none."""
+        v = self.rule_state.get("chains", self._last)
+        rng = self._rng.at(step=t * self.rule.sweeps % 2**32, layer=_SAMPLES_LAYER, rows=0)
+        return self.pair.hidden(v, self.parameters, returns="sample", rng=rng)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return velocities and the rule's state (the parameters themselves are their owner's)."""
+        return {"velocities": self.optimiser.state_dict(), "rule": self.rule_state}
+
+
+def gibbs_chain(
+    pair: Pair,
+    parameters: Parameters,
+    v: Any,
+    n_sweeps: int,
+    rng: Philox,
+    *,
+    returns: str = "sample",
+) -> Any:
+    """Run block Gibbs sampling.
+
+    Parameters
+    ----------
+    pair : Pair
+    parameters : Parameters
+    v : matrix of shape (n, D)
+        Where the chains start.
+    n_sweeps : int
+        Sweeps of h ~ P(h|v), v ~ P(v|h), at least 1.
+    rng : Philox
+        Sweep s uses step ``rng.step + s``.
+    returns : {"sample", "mean"}
+        The last sweep's samples, bit-packed, or the probabilities they would be drawn from.
+
+    Returns
+    -------
+    BitMatrix or ndarray of shape (n, D)
+    """
+    workspace = Workspace()
+    for sweep in range(n_sweeps):
+        stream = rng.at(step=(rng.step + sweep) % 2**32)
+        options = {"rng": stream, "workspace": workspace}
+        h = pair.hidden(v, parameters, returns="sample", packed=True, **options)
+        if returns == "mean" and sweep == n_sweeps - 1:
+            return pair.visible(h, parameters, workspace=workspace)
+        v = pair.visible(h, parameters, returns="sample", packed=True, **options)
+    return v

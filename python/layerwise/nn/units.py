@@ -1,0 +1,186 @@
+"""Unit types of restricted Boltzmann machines, and what a pair of them computes.
+
+A unit type knows its own data: which values it may take and which bias fits their mean. What needs
+both sides (half-steps, statistics, energies) belongs to the pair of types, so that a new type is a
+class here and an entry in the table of pairs for every partner it can have.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from layerwise import ops
+from layerwise.ops import BitMatrix, Philox, Purpose
+
+__all__ = ["Bernoulli", "BernoulliBernoulli", "Pair", "Parameters", "Units", "pair_of", "units_of"]
+
+
+@dataclass
+class Parameters:
+    """Parameters of one RBM: w (F,D), visible biases b (D,), hidden biases a (F,)."""
+
+    w: np.ndarray
+    b: np.ndarray
+    a: np.ndarray
+
+
+class Units(ABC):
+    """A type of units."""
+
+    name: str
+
+    @abstractmethod
+    def outside(self, low: float, high: float) -> str | None:
+        """Say what data that span [low, high] should have been, None where they fit."""
+
+    @abstractmethod
+    def bias_for(self, mean: np.ndarray) -> np.ndarray:
+        """Compute the biases under which units without a partner have these means."""
+
+
+class Bernoulli(Units):
+    """Binary units; data in [0, 1] stand for the probability of a one."""
+
+    name = "bernoulli"
+
+    def outside(self, low: float, high: float) -> str | None:
+        """Say what data that span [low, high] should have been, None where they fit."""
+        return "values in [0, 1]" if low < 0.0 or high > 1.0 else None
+
+    def bias_for(self, mean: np.ndarray) -> np.ndarray:
+        """Compute the log-odds of the means, those under 0.001 or over 0.999 drawn in.
+
+        A pixel that is never on would get a bias of minus infinity; one that the data switch on
+        once must still be able to come on.
+        """
+        p = np.clip(np.asarray(mean, np.float64), 1e-3, 1.0 - 1e-3)
+        return np.log(p) - np.log1p(-p)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Pair(ABC):
+    """What an RBM with one unit type a side computes; `options` go to the ops unchanged."""
+
+    @abstractmethod
+    def hidden(self, v: Any, p: Parameters, **options: Any) -> Any:
+        """Make a half-step up, P(h|v): means, samples or both (``returns=``)."""
+
+    @abstractmethod
+    def visible(self, h: Any, p: Parameters, **options: Any) -> Any:
+        """Make a half-step down, P(v|h)."""
+
+    @abstractmethod
+    def statistics(self, v: Any, p: Parameters, **options: Any) -> Any:
+        """Estimate data average minus model average of -dE: ``dw``, ``db``, ``da``."""
+
+    @abstractmethod
+    def free_energy(self, v: Any, p: Parameters, **options: Any) -> np.ndarray:
+        """Compute F(v) of every row."""
+
+    @abstractmethod
+    def pseudo_likelihood(self, v: Any, p: Parameters, **options: Any) -> np.ndarray:
+        """Compute the log pseudo-likelihood of every row."""
+
+    @abstractmethod
+    def first_states(self, p: Parameters, n: int, rng: Philox) -> Any:
+        """Draw the visible states from which n chains start."""
+
+
+class BernoulliBernoulli(Pair):
+    """Binary units on both sides; states of chains are bit-packed."""
+
+    def hidden(self, v: Any, p: Parameters, **options: Any) -> Any:
+        """Make a half-step up: ``sigm(v w' + a)``."""
+        return ops.gibbs_hidden(v, p.w, p.a, **options)
+
+    def visible(self, h: Any, p: Parameters, **options: Any) -> Any:
+        """Make a half-step down: ``sigm(h w + b)``."""
+        return ops.gibbs_visible(h, p.w, p.b, **options)
+
+    def statistics(self, v: Any, p: Parameters, **options: Any) -> Any:
+        """Run CD or, with ``chains=``, of PCD."""
+        return ops.gibbs_cd(v, p.w, p.b, p.a, **options)
+
+    def free_energy(self, v: Any, p: Parameters, **options: Any) -> np.ndarray:
+        """Compute F(v) of every row."""
+        return ops.gibbs_free_energy(v, p.w, p.b, p.a, **options)
+
+    def pseudo_likelihood(self, v: Any, p: Parameters, **options: Any) -> np.ndarray:
+        """Compute the log pseudo-likelihood of every row, every unit flipped from v to 1 - v."""
+        try:
+            bits = BitMatrix.pack(v)
+        except ValueError:
+            return _flip_means(v.toarray() if sp.issparse(v) else v, p)
+        return ops.gibbs_pseudo_likelihood(bits, p.w, p.b, p.a, **options)
+
+    def first_states(self, p: Parameters, n: int, rng: Philox) -> BitMatrix:
+        """Draw the visible units as their biases alone would have them."""
+        odds = np.exp(-np.logaddexp(0.0, -p.b.astype(np.float64)))
+        return BitMatrix.pack(ops.uniform(rng, Purpose.gibbs_init, (n, len(odds))) < odds)
+
+
+def _flip_means(v: np.ndarray, p: Parameters) -> np.ndarray:
+    """Sum log sigm(F(v with v_i flipped) - F(v)) over i, for values that no kernel takes.
+
+    A flip moves the hidden units' inputs by (1 - 2 v_i) w_i: a product of rank one for every i.
+    """
+    z = ops.gemm(v, p.w.T, bias=p.a)  # (n,F)
+    base = ops.gemm(v, p.w.T, bias=p.a, activation="softplus").sum(axis=1, dtype=np.float64)
+    score = np.zeros(len(v))
+    for i in range(v.shape[1]):
+        step = 1.0 - 2.0 * v[:, i : i + 1]
+        flipped = ops.gemm(step, p.w.T[i : i + 1], c=z, beta=1.0, activation="softplus")
+        gap = base - flipped.sum(axis=1, dtype=np.float64) - step[:, 0] * float(p.b[i])
+        score -= np.logaddexp(0.0, -gap)
+    return score.astype(p.w.dtype)
+
+
+_UNITS: dict[str, Units] = {"bernoulli": Bernoulli()}
+_PAIRS: dict[tuple[type, type], Pair] = {(Bernoulli, Bernoulli): BernoulliBernoulli()}
+
+
+def units_of(kind: str | Units, *, op: str, name: str) -> Units:
+    """Return the unit type that a parameter names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it names none; the message says `op` and `name`.
+    """
+    if isinstance(kind, Units):
+        return kind
+    accepted = " or ".join([repr(key) for key in _UNITS] + ["an object of layerwise.nn.Units"])
+    if not isinstance(kind, str):
+        raise TypeError(f"{op}: {name} must be {accepted}; got {kind!r}")
+    if kind not in _UNITS:
+        raise ValueError(f"{op}: {name} must be {accepted}; got {kind!r}")
+    return _UNITS[kind]
+
+
+def pair_of(visible: Units, hidden: Units) -> Pair:
+    """Return what an RBM of these visible and hidden units computes.
+
+    Raises
+    ------
+    ValueError
+        If the two types make no RBM.
+    """
+    pair = _PAIRS.get((type(visible), type(hidden)))
+    if pair is None:
+        raise ValueError(
+            f"layerwise: no RBM pairs {visible!r} visible units with {hidden!r} hidden units"
+        )
+    return pair

@@ -1,0 +1,47 @@
+"""Functional interface to the kernels: arrays in, arrays of the same library out.
+
+Inputs are NumPy, torch or CuPy arrays of float32 or float64 with any strides; matrices of data and
+states may also be a `BitMatrix` or a scipy.sparse CSR matrix. Nothing is cast silently, and no
+argument is written to unless its description says so. Every op takes ``num_threads=`` and
+``workspace=``.
+"""
+
+from .bits import BitMatrix
+from .config import get_backend, get_num_threads, num_threads, use_backend
+from .dense import activation_dx, dense, dense_db, dense_dw, dense_dx
+from .dense_training import dropout, dropout_dx, sgd_momentum, softmax, softmax_cross_entropy
+from .gemm import gemm
+from .gibbs import CDStatistics, gibbs_cd, gibbs_hidden, gibbs_visible
+from .gibbs_energy import gibbs_free_energy, gibbs_pseudo_likelihood
+from .random import Philox, Purpose, normal, uniform
+from .workspace import Workspace
+
+__all__ = [
+    "BitMatrix",
+    "CDStatistics",
+    "Philox",
+    "Purpose",
+    "Workspace",
+    "activation_dx",
+    "dense",
+    "dense_db",
+    "dense_dw",
+    "dense_dx",
+    "dropout",
+    "dropout_dx",
+    "gemm",
+    "get_backend",
+    "get_num_threads",
+    "gibbs_cd",
+    "gibbs_free_energy",
+    "gibbs_hidden",
+    "gibbs_pseudo_likelihood",
+    "gibbs_visible",
+    "normal",
+    "num_threads",
+    "sgd_momentum",
+    "softmax",
+    "softmax_cross_entropy",
+    "uniform",
+    "use_backend",
+]

@@ -1,0 +1,230 @@
+"""The array arguments of an op: their names, shapes and kinds, checked in one pass.
+
+These checks give errors that name the arguments. What guards memory (aliasing, overflow, read-only
+outputs) the binding checks, for every caller.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._arrays import NUMPY, Array, Library, adopt, allocate, library_of, scratch, to_numpy
+from .bits import BitMatrix
+from .workspace import Workspace
+
+__all__ = ["Call", "Signature"]
+
+_FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
+_DENSE = "an array of NumPy, torch or CuPy"
+_WANTED = {
+    "": _DENSE,
+    "*": _DENSE + ", a BitMatrix or a scipy.sparse CSR matrix",
+    "bits": "a BitMatrix",
+    "int": _DENSE,
+}
+
+
+class _Operand(NamedTuple):
+    name: str
+    axes: tuple[str, ...]
+    kind: str  # a key of _WANTED
+    optional: bool
+
+    @property
+    def shape(self) -> str:
+        return f"({','.join(self.axes)}{',' if len(self.axes) == 1 else ''})"
+
+
+class Call:
+    """One call of an op: its operands, their sizes, dtype and library."""
+
+    __slots__ = ("dtype", "library", "op", "operands", "sizes")
+
+    def __init__(self, op: str) -> None:
+        self.op = op
+        self.operands: list[Any] = []
+        self.sizes: dict[str, int] = {}
+        self.library = NUMPY
+        self.dtype = "float32"  # where every operand is a BitMatrix
+
+    def empty(self, *axes: str) -> Array:
+        """Allocate an array over the named axes, in the caller's library."""
+        shape = tuple([self.sizes[axis] for axis in axes])
+        return allocate(self.op, self.library, shape, self.dtype)
+
+    def scratch(self, nbytes: int, workspace: Workspace | None) -> Array | None:
+        """Give the kernel scratch memory, from `workspace` where there is one."""
+        if nbytes == 0:
+            return None
+        if workspace is None:
+            return scratch(self.op, self.library, nbytes)
+        return workspace.take(nbytes, self.library)
+
+    def on_host(self) -> list[Any]:
+        """Give the operands as the reference takes them: NumPy arrays, BitMatrix and CSR."""
+        return [x if x is None or _is_encoded(x) else to_numpy(x) for x in self.operands]
+
+    def result(self, values: np.ndarray) -> Array:
+        """Convert a result of the reference to the caller's dtype and library."""
+        return self.library.from_numpy(np.ascontiguousarray(values, self.dtype))
+
+    def store(self, out: Array, values: np.ndarray) -> None:
+        """Write a result of the reference into an array of the caller's."""
+        if isinstance(out, np.ndarray):
+            out[...] = values
+        else:
+            self.library.copy_into(out, np.asarray(values, self.dtype))
+
+
+class Signature:
+    """Checks the array arguments of one op.
+
+    Parameters
+    ----------
+    op : str
+        Name that errors start with.
+    **operands : str
+        Axes of each argument in order, as in ``w="F D"``. A trailing word changes what is taken:
+        ``*`` also a BitMatrix or CSR matrix, ``bits`` only a BitMatrix, ``int`` int32 or int64 in
+        place of floats. A final ``?`` makes the argument optional.
+    """
+
+    def __init__(self, op: str, /, **operands: str) -> None:
+        self.op = op
+        self.operands = []
+        for name, text in operands.items():
+            words = text.split()
+            axes = tuple(word for word in words if word not in (*_WANTED, "?"))
+            kind = next((word for word in words if word in _WANTED), "")
+            self.operands.append(_Operand(name, axes, kind, "?" in words))
+
+    def __call__(self, *values: Any) -> Call:
+        """Check `values`; an optional argument may be None."""
+        call = Call(self.op)
+        operands, sizes = call.operands, call.sizes
+        library: Library | None = None
+        dtype = ""
+        for operand, x in zip(self.operands, values, strict=True):
+            if x is None and operand.optional:
+                operands.append(None)
+                continue
+            # Written out for NumPy: these few lines run for every operand of every call.
+            own: Library | None = NUMPY
+            own_dtype = _FLOATS.get(x.dtype) if type(x) is np.ndarray else None
+            if own_dtype is None or operand.kind in ("bits", "int"):
+                x, own, own_dtype = self._classify(operand, x)
+            if own_dtype != dtype and own_dtype:
+                if dtype:
+                    self._refuse_dtypes(values)
+                dtype = own_dtype
+            if own is not library and own is not None:
+                if library is None:
+                    library = own
+                elif own.device != library.device:
+                    self._refuse_devices(values)
+            shape = x.shape
+            if len(shape) != len(operand.axes):
+                raise ValueError(
+                    f"{self.op}: {operand.name} must have shape {operand.shape}; "
+                    f"got shape {tuple(shape)}"
+                )
+            for axis, size in zip(operand.axes, shape, strict=True):
+                if sizes.setdefault(axis, size) != size:
+                    self._refuse_size(axis, operand, values)
+            operands.append(x)
+        if library is not None:
+            call.library = library
+        if dtype:
+            call.dtype = dtype
+        return call
+
+    def _classify(self, operand: _Operand, x: Any) -> tuple[Any, Library | None, str]:
+        """Give `x` or a view of it, its library (None for BitMatrix and CSR), its float dtype."""
+        if isinstance(x, BitMatrix):
+            if operand.kind in ("*", "bits"):
+                return x, None, ""
+        elif operand.kind == "bits":
+            pass
+        elif type(x).__module__.startswith("scipy.sparse"):
+            if operand.kind == "*":
+                self._check_csr(operand, x)
+                return x, None, self._dtype(operand, x)
+        else:
+            library = library_of(self.op, operand.name, x)
+            if library is None:
+                array = adopt(x)
+                if array is not None:
+                    x, library = array, library_of(self.op, operand.name, array)
+            if library is not None:
+                return x, library, self._dtype(operand, x)
+        raise TypeError(
+            f"{self.op}: {operand.name} must be {_WANTED[operand.kind]}; got {_type_name(x)}"
+        )
+
+    def _check_csr(self, operand: _Operand, x: Any) -> None:
+        name = operand.name
+        if x.format != "csr":
+            raise TypeError(
+                f"{self.op}: {name} must be in CSR format; got {x.format} (call {name}.tocsr())"
+            )
+        if not x.has_canonical_format:
+            raise ValueError(
+                f"{self.op}: {name} must have column indices that are sorted and unique; got some "
+                f"that are not (call {name}.sum_duplicates())"
+            )
+
+    def _dtype(self, operand: _Operand, x: Any) -> str:
+        """Tell the float dtype of `x`, "" where integers are asked for; refuse all others."""
+        name = _dtype_name(x)
+        accepted = ("int32", "int64") if operand.kind == "int" else ("float32", "float64")
+        if name not in accepted:
+            raise TypeError(
+                f"{self.op}: {operand.name} must be {' or '.join(accepted)}; got {name}"
+            )
+        return "" if operand.kind == "int" else name
+
+    def _refuse_size(self, axis: str, operand: _Operand, values: tuple[Any, ...]) -> None:
+        """Name `operand` and the first argument that has the axis too."""
+        having = [
+            (other, x)
+            for other, x in zip(self.operands, values, strict=True)
+            if x is not None and axis in other.axes
+        ]
+        (first, x), y = having[0], values[self.operands.index(operand)]
+        raise ValueError(
+            f"{self.op}: {first.name} {first.shape} and {operand.name} {operand.shape} must agree "
+            f"in {axis}; got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+        )
+
+    def _refuse_dtypes(self, values: tuple[Any, ...]) -> None:
+        found = [
+            f"{operand.name} {_dtype_name(x)}"
+            for operand, x in zip(self.operands, values, strict=True)
+            if operand.kind != "int" and hasattr(x, "dtype")
+        ]
+        raise TypeError(f"{self.op}: all float arrays must have one dtype; got {', '.join(found)}")
+
+    def _refuse_devices(self, values: tuple[Any, ...]) -> None:
+        found = []
+        for operand, x in zip(self.operands, values, strict=True):
+            if x is not None and not _is_encoded(x):
+                library = self._classify(operand, x)[1]
+                found.append(f"{operand.name} on {library.device if library else 'cpu'}")
+        raise TypeError(f"{self.op}: all arrays must be on one device; got {', '.join(found)}")
+
+
+def _is_encoded(x: Any) -> bool:
+    return isinstance(x, BitMatrix) or hasattr(x, "indptr")
+
+
+def _dtype_name(x: Any) -> str:
+    # torch writes "torch.float32"; NumPy's str tells the byte order where it is not the machine's.
+    return str(x.dtype).removeprefix("torch.")
+
+
+def _type_name(x: Any) -> str:
+    kind = type(x)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return f"{module}{kind.__qualname__}"

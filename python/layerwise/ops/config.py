@@ -1,0 +1,141 @@
+"""Threads and backend in force for the calling thread.
+
+Both are context variables: a ``with`` block changes them for the code inside it, in the thread (or
+asyncio task) that entered it and in no other.
+"""
+
+from __future__ import annotations
+
+import operator
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Generic, Literal, TypeVar, get_args
+
+__all__ = ["get_backend", "get_num_threads", "num_threads", "use_backend"]
+
+Backend = Literal["native", "reference"]
+T = TypeVar("T")
+
+_BACKENDS: tuple[str, ...] = get_args(Backend)
+_MAX_THREADS = 4096
+
+# None leaves the number to the OpenMP runtime, which threadpoolctl and OMP_NUM_THREADS steer.
+_threads: ContextVar[int | None] = ContextVar("layerwise_num_threads", default=None)
+_backend: ContextVar[Backend] = ContextVar("layerwise_backend", default="native")
+
+
+class _Setting(ContextDecorator, Generic[T]):
+    """Sets one context variable for the length of a ``with`` block; re-entrant."""
+
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable = variable
+        self._value = value
+        self._tokens: list[Token[T]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(self._variable.set(self._value))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._variable.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> _Setting[T]:
+        # As a decorator: one token stack a call, so that threads do not share it.
+        return _Setting(self._variable, self._value)
+
+
+class num_threads(_Setting[int | None]):
+    """Run every op inside the ``with`` block on `n` threads.
+
+    The thread count never changes a result, only the time it takes. The keyword ``num_threads=``
+    of an op goes before this setting.
+
+    Parameters
+    ----------
+    n : int
+        Threads, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not between 1 and 4096.
+
+    Examples
+    --------
+    >>> import layerwise
+    >>> with layerwise.num_threads(2):
+    ...     layerwise.ops.get_num_threads()
+    2
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(_threads, check_threads("num_threads", "n", n))
+
+
+class use_backend(_Setting[Backend]):
+    """Choose what computes the ops inside the ``with`` block.
+
+    Parameters
+    ----------
+    backend : {"native", "reference"}
+        "native" is the compiled kernels, the default. "reference" is `layerwise.reference`: plain
+        NumPy in float64, results cast to the dtype of the inputs. Slow; for checking.
+
+    Raises
+    ------
+    ValueError
+        If `backend` is neither.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import layerwise
+    >>> x = np.eye(2, dtype=np.float32)
+    >>> with layerwise.use_backend("reference"):
+    ...     layerwise.ops.gemm(x, x)
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        if backend not in _BACKENDS:
+            names = " or ".join(repr(name) for name in _BACKENDS)
+            raise ValueError(f"use_backend: backend must be {names}; got {backend!r}")
+        super().__init__(_backend, backend)
+
+
+def get_backend() -> Backend:
+    """Name the backend in force: "native" or "reference"."""
+    return _backend.get()
+
+
+def get_num_threads() -> int:
+    """Tell how many threads an op called here would run on.
+
+    The number set by the innermost `num_threads`, otherwise the OpenMP runtime's.
+    """
+    from ._backend import core
+
+    threads = _threads.get()
+    return int(core().get_num_threads()) if threads is None else threads
+
+
+def check_threads(op: str, name: str, n: int) -> int:
+    """Give `n` as an int between 1 and 4096; errors name the op and the parameter."""
+    try:
+        threads = operator.index(n)
+    except TypeError:
+        raise TypeError(f"{op}: {name} must be an int; got {type(n).__name__}") from None
+    if not 1 <= threads <= _MAX_THREADS:
+        raise ValueError(f"{op}: {name} must be between 1 and {_MAX_THREADS}; got {threads}")
+    return threads
+
+
+def resolve_threads(op: str, n: int | None) -> int | None:
+    """Choose a call's thread count: keyword, context, or None for the runtime's default."""
+    return _threads.get() if n is None else check_threads(op, "num_threads", n)

@@ -1,0 +1,73 @@
+"""Magnitudes that the rounding errors of the ops are proportional to: the oracle on magnitudes.
+
+Each follows its op's equation with absolute values in place of signed ones, so that the bound holds
+for any order of the sums, and multiplies by the slope wherever an error passes a function.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from layerwise.reference.gemm import densify, gemm_bound, sigmoid, softplus
+
+
+def hidden(v: Any, w: Any, a: Any) -> np.ndarray:
+    return gemm_bound(v, densify(w).T, bias=a, activation="sigmoid")
+
+
+def visible(h: Any, w: Any, b: Any) -> np.ndarray:
+    return gemm_bound(h, w, bias=b, activation="sigmoid")
+
+
+def cd(v: Any, model: Any, w: Any, a: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bounds of dw, db and da where the chain ended in the given visible states."""
+    v, model = np.abs(densify(v)), np.abs(densify(model))
+    h_data, h_model = hidden(v, w, a), hidden(model, w, a)
+    # A sum of n terms of one sign, such as these, collects about sqrt(n) / 2 roundings.
+    return (
+        h_data.T @ v / len(v) + h_model.T @ model / len(model),
+        v.mean(axis=0) + model.mean(axis=0),
+        h_data.mean(axis=0) + h_model.mean(axis=0),
+    )
+
+
+def free_energy(v: Any, w: Any, b: Any, a: Any) -> np.ndarray:
+    v = densify(v)
+    terms = gemm_bound(v, densify(w).T, bias=a, activation="softplus")
+    return np.abs(v) @ np.abs(densify(b)) + terms.sum(axis=1)
+
+
+def pseudo_likelihood(v: Any, w: Any, b: Any, a: Any) -> np.ndarray:
+    """Each flip changes F by a sum of differences of softplus, whose terms round on their own."""
+    v, w, b, a = densify(v), densify(w), densify(b), densify(a)
+    z, magnitude = v @ w.T + a, np.abs(v) @ np.abs(w).T + np.abs(a)
+    out = np.zeros(len(v))
+    for i in range(v.shape[1]):
+        sign = 1.0 - 2.0 * v[:, i]
+        flipped = z + sign[:, None] * w[:, i]
+        change = -sign * b[i] - (softplus(flipped) - softplus(z)).sum(axis=1)
+        terms = softplus(flipped) + softplus(z) + sigmoid(flipped) * (magnitude + np.abs(w[:, i]))
+        out += sigmoid(-change) * (np.abs(b[i]) + terms.sum(axis=1)) + softplus(-change)
+    return out
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    """exp turns the error eps |z - max| of its argument into a relative one."""
+    shifted = np.abs(densify(z) - densify(z).max(axis=1, keepdims=True, initial=-np.inf))
+    p = np.exp(-shifted)
+    p /= p.sum(axis=1, keepdims=True)
+    spread = (p * shifted).sum(axis=1, keepdims=True)
+    return p * (1.0 + shifted + spread)
+
+
+def cross_entropy(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the loss and of dz, unweighted."""
+    z = densify(z)
+    shifted = z - z.max(axis=1, keepdims=True, initial=-np.inf)
+    own = np.abs(np.take_along_axis(shifted, np.asarray(labels, np.int64)[:, None], axis=1))[:, 0]
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    dz = softmax(z)
+    np.add.at(dz, (np.arange(len(z)), labels), 1.0)
+    return own + log_sum + 1.0, dz

@@ -1,0 +1,65 @@
+"""One call of every op, for the tests that hold for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from layerwise import ops
+
+from . import harness
+
+OPS = sorted(set(harness.K) - {"gemm_gaussian"})
+
+
+def arguments(
+    op: str, rng: np.random.Generator, dtype: Any, n: int, d: int, f: int
+) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Arrays and options of one call: n rows, d inputs or visibles, f outputs or hiddens."""
+    v = harness.binary(rng, (n, d), dtype)
+    h = harness.binary(rng, (n, f), dtype)
+    rbm = harness.tiny_rbm(rng, f, d, dtype)
+    z, dz = harness.real(rng, (n, f), dtype), harness.real(rng, (n, f), dtype)
+    x = harness.real(rng, (n, d), dtype)
+    stream = harness.stream()
+    sampled = {"returns": "both", "rng": stream}
+    return {
+        "gemm": ([x, rbm.w.T], {"noise": "bernoulli", "activation": "sigmoid", **sampled}),
+        "gibbs_hidden": ([v, rbm.w, rbm.a], sampled),
+        "gibbs_visible": ([h, rbm.w, rbm.b], sampled),
+        "gibbs_cd": ([v, rbm.w, rbm.b, rbm.a], {"k": 2, "rng": stream}),
+        "gibbs_free_energy": ([v, rbm.w, rbm.b, rbm.a], {}),
+        "gibbs_pseudo_likelihood": ([v, rbm.w, rbm.b, rbm.a], {}),
+        "dense": ([x, rbm.w, rbm.a], {"activation": "tanh"}),
+        "dense_dx": ([dz, rbm.w], {"x": v, "activation": "relu"}),
+        "dense_dw": ([dz, x], {"alpha": -0.5}),
+        "dense_db": ([dz], {"alpha": -0.5}),
+        "activation_dx": ([dz, h], {"activation": "tanh"}),
+        "softmax": ([z], {}),
+        "softmax_cross_entropy": ([z, rng.integers(0, f, n)], {}),
+        "dropout": ([x], {"rate": 0.3, "rng": stream}),
+        "dropout_dx": ([x], {"rate": 0.3, "rng": stream}),
+        "sgd_momentum": (
+            [rbm.w, rbm.w[::-1].copy(), rbm.w[:, ::-1].copy()],
+            {"rate": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+        ),
+    }[op]
+
+
+def call(backend: Any, op: str, arrays: list[Any], options: dict[str, Any]) -> list[np.ndarray]:
+    """The results of a call as a list of arrays; what is updated in place works on copies."""
+    if op == "sgd_momentum":
+        w, velocity = arrays[0].copy(), arrays[1].copy()
+        getattr(backend, op)(w, velocity, *arrays[2:], **options)
+        return [w, velocity]
+    result = getattr(backend, op)(*arrays, **options)
+    parts = result if isinstance(result, tuple) else (result,)
+    return [part.words if isinstance(part, ops.BitMatrix) else part for part in parts]
+
+
+def runner(op: str, rng: np.random.Generator, dtype: Any, n: int, d: int, f: int) -> Callable:
+    """A function of backend and further options that makes the same call each time."""
+    arrays, options = arguments(op, rng, dtype, n, d, f)
+    return lambda backend, **more: call(backend, op, arrays, options | more)

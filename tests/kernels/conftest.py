@@ -1,0 +1,58 @@
+import pytest
+
+from layerwise.ops import _arrays
+
+from . import harness
+
+
+@pytest.fixture(params=harness.backend_names())
+def backend(request, monkeypatch):
+    """Each backend that is here, its outputs and scratch memory between sentinels."""
+    name = request.param
+    reason = harness.missing(name)
+    if reason is not None:
+        pytest.fail(f"{name} is required, but {reason}")
+    memory = harness.GuardedMemory()
+    unguarded = _arrays.Library.empty
+
+    def guarded(library, shape, dtype):
+        if library.name != "numpy":
+            return unguarded(library, shape, dtype)
+        return memory.empty(shape, dtype)
+
+    monkeypatch.setattr(_arrays.Library, "empty", guarded)
+    yield harness.Backend(name)
+    memory.check()
+
+
+@pytest.fixture
+def native(backend):
+    """The compiled backends only, for what the reference does not promise."""
+    if backend.name == "reference":
+        pytest.skip("about compiled kernels")
+    return backend
+
+
+@pytest.fixture(params=harness.DTYPES, ids=lambda dtype: dtype.__name__)
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture(params=harness.ACTIVATIONS)
+def activation(request):
+    return request.param
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.name.startswith("test_no_bound_is_vacuous"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not harness.SEEN:
+        return
+    terminalreporter.section("kernels against the oracle: largest error / allowed error")
+    for (op, dtype), seen in sorted(harness.SEEN.items()):
+        line = f"{op:24} {dtype:8} k={harness.K[op]}  {seen.largest:8.2e}  of {seen.elements:,}"
+        if seen.samples:
+            line += f"; {seen.ambiguous} of {seen.samples:,} samples left out"
+        terminalreporter.write_line(line)

@@ -1,0 +1,169 @@
+"""Bad arguments get an error that starts with the op and leaves outputs alone."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from . import cases, harness
+
+
+def _arrays(op, rng, dtype):
+    """A right call, and the positions of its float arrays."""
+    arrays, options = cases.arguments(op, rng, dtype, 6, 9, 5)
+    return arrays, options, [i for i, array in enumerate(arrays) if array.dtype == dtype]
+
+
+@pytest.mark.parametrize("kind", ["int64", "float16", "complex64", "object", "list", "none", "text"])
+@pytest.mark.parametrize("op", cases.OPS)
+def test_arrays_that_are_not_float32_or_float64_are_refused(backend, dtype, op, kind, rng):
+    arrays, options, floats = _arrays(op, rng, dtype)
+    for i in floats:
+        bad = list(arrays)
+        if kind == "list":
+            bad[i] = arrays[i].tolist()
+        elif kind in ("none", "text"):
+            bad[i] = None if kind == "none" else "x"
+            if kind == "none" and (op, i) == ("dense", 2):
+                continue  # the bias is optional
+        else:
+            bad[i] = arrays[i].astype(kind)
+        with pytest.raises(TypeError, match=f"^{op}: "):
+            getattr(backend, op)(*bad, **options)
+
+
+@pytest.mark.parametrize("op", cases.OPS)
+def test_mixed_dtypes_are_refused(backend, op, rng):
+    arrays, options, floats = _arrays(op, rng, np.float32)
+    for i in floats if len(floats) > 1 else []:
+        bad = list(arrays)
+        bad[i] = arrays[i].astype(np.float64)
+        with pytest.raises(TypeError, match=f"^{op}: .*dtype"):
+            getattr(backend, op)(*bad, **options)
+
+
+@pytest.mark.parametrize("op", cases.OPS)
+def test_wrong_shapes_are_refused(backend, dtype, op, rng):
+    arrays, options, _ = _arrays(op, rng, dtype)
+    for i in range(len(arrays)):
+        for axis in range(arrays[i].ndim):
+            bad = list(arrays)
+            bad[i] = np.concatenate([arrays[i]] * 2, axis=axis)
+            others = len(arrays) > 1 and not (arrays[i].ndim == 2 and _free(op, i, axis))
+            if others:
+                with pytest.raises(ValueError, match=f"^{op}: .*shape"):
+                    getattr(backend, op)(*bad, **options)
+        bad = list(arrays)
+        bad[i] = arrays[i][None] if op != "sgd_momentum" else arrays[i][None, None]
+        with pytest.raises(ValueError, match=f"^{op}: .*shape"):
+            getattr(backend, op)(*bad, **options)
+
+
+def _free(op, position, axis):
+    """Whether an axis of an argument may have any size."""
+    rows = {"gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_free_energy"}
+    if position == 0 and axis == 0 and op in rows | {"gibbs_pseudo_likelihood"}:
+        return True
+    return (op, position, axis) in {
+        ("gemm", 1, 1), ("dense_dw", 0, 1), ("dense_dw", 1, 1), ("softmax_cross_entropy", 0, 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("op", cases.OPS)
+def test_unknown_thread_counts_are_refused(native, dtype, op, rng):
+    arrays, options, _ = _arrays(op, rng, dtype)
+    for threads, error in [(0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError)]:
+        with pytest.raises(error, match="num_threads"):
+            getattr(native, op)(*arrays, **options, num_threads=threads)
+
+
+@pytest.mark.parametrize("op", ["gemm", "dense", "dense_dx", "activation_dx"])
+def test_unknown_activations_are_refused(backend, dtype, op, rng):
+    arrays, options, _ = _arrays(op, rng, dtype)
+    with pytest.raises(ValueError, match=f"^{op}: activation.*sigmoid.*'elu'"):
+        getattr(backend, op)(*arrays, **(options | {"activation": "elu"}))
+
+
+@pytest.mark.parametrize("op", ["gemm", "gibbs_hidden", "gibbs_visible"])
+def test_samples_need_a_stream(backend, dtype, op, rng):
+    arrays, options, _ = _arrays(op, rng, dtype)
+    with pytest.raises(TypeError, match=f"^{op}: rng"):
+        getattr(backend, op)(*arrays, **(options | {"rng": None}))
+    for rows in (np.arange(5), np.arange(7)):
+        stream = harness.stream(rows=rows)
+        with pytest.raises(ValueError, match=f"^{op}: rng.*6 rows"):
+            getattr(backend, op)(*arrays, **(options | {"rng": stream}))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 2.0, np.nan])
+@pytest.mark.parametrize("op", ["dropout", "dropout_dx"])
+def test_dropout_refuses_other_rates(backend, dtype, op, rate):
+    with pytest.raises(ValueError, match=f"^{op}: rate"):
+        getattr(backend, op)(np.ones((2, 3), dtype), rate, rng=harness.stream())
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_cd_refuses_to_make_no_sweep(backend, dtype, k, rng):
+    arrays, options, _ = _arrays("gibbs_cd", rng, dtype)
+    with pytest.raises(ValueError, match="^gibbs_cd: k"):
+        backend.gibbs_cd(*arrays, **(options | {"k": k}))
+
+
+def test_cd_refuses_no_rows(backend, dtype, rng):
+    """An average over nothing has no value."""
+    arrays, options, _ = _arrays("gibbs_cd", rng, dtype)
+    with pytest.raises(ValueError, match="^gibbs_cd: "):
+        backend.gibbs_cd(arrays[0][:0], *arrays[1:], **options)
+
+
+def test_read_only_outputs_are_refused(native, dtype, rng):
+    a, b = harness.real(rng, (3, 4), dtype), harness.real(rng, (4, 5), dtype)
+    out = np.zeros((3, 5), dtype)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="^gemm: .*writ|^gemm: .*read-only"):
+        native.gemm(a, b, out=out)
+    w = np.zeros((3, 4), dtype)
+    w.flags.writeable = False
+    with pytest.raises(ValueError, match="^sgd_momentum: .*writ|^sgd_momentum: .*read-only"):
+        native.sgd_momentum(w, a.copy(), a, rate=0.1)
+    assert not w.any()
+    assert not out.any()
+
+
+def test_outputs_that_overlap_inputs_are_refused(native, dtype, rng):
+    square = harness.real(rng, (8, 8), dtype)
+    kept = square.copy()
+    with pytest.raises(ValueError, match="^gemm: .*overlap|^gemm: .*share"):
+        native.gemm(square, np.eye(8, dtype=dtype), out=square)
+    with pytest.raises(ValueError, match="^gemm: .*overlap|^gemm: .*share"):
+        native.gemm(np.eye(7, dtype=dtype), kept[:7, :7], out=square[1:, 1:], c=square[:7, :7],
+                    beta=1.0)  # fmt: skip
+    assert np.array_equal(square, kept)
+
+
+def test_outputs_that_overlap_themselves_are_refused(native, dtype):
+    out = np.lib.stride_tricks.as_strided(np.zeros(5, dtype), (3, 5), (0, np.dtype(dtype).itemsize))
+    with pytest.raises(ValueError, match="^gemm: .*distinct"):
+        native.gemm(np.ones((3, 4), dtype), np.ones((4, 5), dtype), out=out)
+
+
+def test_a_damaged_csr_matrix_is_refused(native, dtype, rng):
+    b = harness.real(rng, (9, 4), dtype)
+    for damage in ("beyond", "negative", "unsorted", "pointers"):
+        a = scipy.sparse.csr_array(np.ones((3, 9), dtype))
+        if damage == "beyond":
+            a.indices[5] = 9
+        elif damage == "negative":
+            a.indices[5] = -1
+        elif damage == "unsorted":
+            a.indices[:2] = a.indices[1::-1].copy()
+        else:
+            a.indptr[1] = 25
+        a.has_canonical_format = damage != "unsorted"  # claimed, as a caller may
+        with pytest.raises(ValueError, match="^gemm: "):
+            native.gemm(a, b)
+
+
+def test_products_too_large_for_memory_are_refused_before_they_start(native, dtype):
+    tall = np.broadcast_to(dtype(1), (2**40, 1))
+    with pytest.raises(MemoryError, match="^gemm: "):
+        native.gemm(tall, np.broadcast_to(dtype(1), (1, 2**20)))

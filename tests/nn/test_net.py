@@ -1,0 +1,88 @@
+"""Nets of dense layers: gradients against finite differences."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from layerwise import nn
+from layerwise.ops import BitMatrix, Philox
+
+
+def make_net(rng, sizes, activation="sigmoid", dropout=0.0):
+    layers = []
+    for i, (below, above) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        last = i == len(sizes) - 2
+        layers.append(
+            nn.Layer(
+                rng.standard_normal((above, below)),
+                rng.standard_normal(above),
+                "none" if last else activation,
+                0.0 if last else dropout,
+            )
+        )
+    return nn.Net(layers)
+
+
+def loss_of(net, x, labels, rng):
+    losses, _ = nn.SoftmaxCrossEntropy()(net.forward(x, rng).outputs[-1], labels)
+    return losses.sum()
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "softplus"])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_gradient_of_the_whole_net_matches_finite_differences(rng, activation, dropout):
+    net = make_net(rng, (5, 4, 6, 3), activation, dropout)
+    x, labels = rng.random((7, 5)), rng.integers(0, 3, 7)
+    stream = Philox(1, step=2, rows=11)
+    run = net.forward(x, stream)
+    _, dz = nn.SoftmaxCrossEntropy()(run.outputs[-1], labels)
+    gradients = net.backward(run, dz)
+    assert list(sorted(gradients)) == sorted(net.parameters)
+    step = 1e-5
+    for name, parameter in net.parameters.items():
+        numeric = np.empty_like(parameter)
+        for index in np.ndindex(parameter.shape):
+            kept = parameter[index]
+            parameter[index] = kept + step
+            up = loss_of(net, x, labels, stream)
+            parameter[index] = kept - step
+            down = loss_of(net, x, labels, stream)
+            parameter[index] = kept
+            numeric[index] = (up - down) / (2 * step)
+        np.testing.assert_allclose(gradients[name], numeric, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+def test_scale_multiplies_every_gradient(rng):
+    net = make_net(rng, (5, 4, 3))
+    run = net.forward(rng.random((7, 5)))
+    dz = rng.standard_normal((7, 3))
+    whole, half = net.backward(run, dz), net.backward(run, dz, scale=0.5)
+    for name in whole:
+        np.testing.assert_allclose(half[name], 0.5 * whole[name])
+
+
+@pytest.mark.parametrize("encode", [BitMatrix.pack, sp.csr_matrix])
+def test_bits_and_sparse_inputs_give_the_bits_of_dense_ones(rng, encode):
+    net = make_net(rng, (70, 4, 3))
+    x = rng.integers(0, 2, (7, 70)).astype(float)
+    dense, encoded = net.forward(x), net.forward(encode(x))
+    np.testing.assert_array_equal(dense.outputs[-1], encoded.outputs[-1])
+    dz = rng.standard_normal((7, 3))
+    gradients = net.backward(dense, dz)
+    for name, gradient in net.backward(encoded, dz).items():
+        np.testing.assert_array_equal(gradient, gradients[name])
+
+
+def test_a_step_descends_the_mean_loss_whatever_the_batch_size(rng):
+    x, labels = rng.random((4, 5)), np.array([0, 1, 2, 0])
+    moved = []
+    for copies in (1, 6):
+        net = make_net(np.random.default_rng(0), (5, 4, 3))
+        trainer = nn.NetTrainer(net, rate=0.5)
+        metrics = trainer.step(
+            nn.Batch(np.tile(x, (copies, 1)), 0, y=np.tile(labels, copies)), t=0
+        )
+        moved.append((metrics["loss"], net.parameters))
+    np.testing.assert_allclose(moved[0][0], moved[1][0])
+    for name, parameter in moved[0][1].items():
+        np.testing.assert_allclose(parameter, moved[1][1][name], rtol=1e-12)
