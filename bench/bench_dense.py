@@ -182,6 +182,7 @@ class LayerwiseNet(_Net):
         super().__init__(case, data)
         self.ops = ops
         self.options = {"num_threads": threads, "workspace": ops.Workspace()}
+        self.dw = [np.empty_like(w) for w in self.w]
 
     def states(self, rows: slice, last: str) -> list[np.ndarray]:
         """The batch and every layer's output."""
@@ -205,7 +206,7 @@ class LayerwiseNet(_Net):
             dz = states[-1]
             np.subtract(dz, states[0], out=dz)
         for i in reversed(range(self.layers)):
-            dw = ops.dense_dw(dz, states[i], alpha=-1 / self.batch, **options)
+            dw = ops.dense_dw(dz, states[i], alpha=-1 / self.batch, out=self.dw[i], **options)
             db = ops.dense_db(dz, alpha=-1 / self.batch, **options)
             if i:
                 dz = ops.dense_dx(dz, self.w[i], x=states[i], activation="sigmoid", **options)

@@ -35,10 +35,10 @@ def _case(visible: int, hidden: int, batch: int, state: str, **rest: Any) -> Cas
     k, given = rest.pop("k", 1), rest.pop("given", "bits")
     flops = (2 * (2 * k + 1) + 4.0) * batch * visible * hidden
     name = f"CD-{k} ({visible},{hidden},{batch}) {state}"
-    if given != "bits":
+    if given == "floats":  # 0 and 1, but not packed
         name += f", given as {given}"
     params = {"visible": visible, "hidden": hidden, "batch": batch, "k": k, "state": state}
-    return Case("gibbs", name, flops, params | {"given": given} | rest.pop("more", {}), **rest)
+    return Case("gibbs", name, flops, params | {"given": given}, **rest)
 
 
 def cases() -> list[Case]:

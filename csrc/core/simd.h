@@ -80,25 +80,61 @@ LW_INLINE void store(T* p, Vec<T> v) {
     __builtin_memcpy(p, &v, sizeof v);
 }
 
-// The first n lanes, zeros after them; n in [0, lanes].
-template <class T>
-LW_INLINE Vec<T> load_n(const T* p, int64_t n) {
-    Vec<T> v = {};
-    __builtin_memcpy(&v, p, static_cast<size_t>(n) * sizeof(T));
-    return v;
-}
-
-template <class T>
-LW_INLINE void store_n(T* p, Vec<T> v, int64_t n) {
-    __builtin_memcpy(p, &v, static_cast<size_t>(n) * sizeof(T));
-}
-
 template <class To, class From>
 LW_INLINE To bit_cast(From x) {
     static_assert(sizeof(To) == sizeof(From));
     To y;
     __builtin_memcpy(&y, &x, sizeof y);
     return y;
+}
+
+// All bits set in the first n lanes.
+template <class T>
+LW_INLINE IntVec<T> first_lanes(int64_t n) {
+    IntVec<T> lane;
+    for (int64_t i = 0; i < lanes<T>; ++i) lane[i] = static_cast<typename IntOf<T>::Signed>(i);
+    return lane < static_cast<typename IntOf<T>::Signed>(n);
+}
+
+// The first n lanes, zeros after them; n in [0, lanes]. Memory past them is not touched.
+template <class T>
+LW_INLINE Vec<T> load_n(const T* p, int64_t n) {
+#if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
+    const uint32_t mask = (1u << n) - 1;
+    if constexpr (sizeof(T) == 4)
+        return bit_cast<Vec<T>>(_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p));
+    else
+        return bit_cast<Vec<T>>(_mm512_maskz_loadu_pd(static_cast<__mmask8>(mask), p));
+#elif defined(__AVX2__) && LW_VECTOR_BYTES == 32
+    const __m256i mask = bit_cast<__m256i>(first_lanes<T>(n));
+    if constexpr (sizeof(T) == 4)
+        return bit_cast<Vec<T>>(_mm256_maskload_ps(p, mask));
+    else
+        return bit_cast<Vec<T>>(_mm256_maskload_pd(p, mask));
+#else
+    Vec<T> v = {};
+    __builtin_memcpy(&v, p, static_cast<size_t>(n) * sizeof(T));
+    return v;
+#endif
+}
+
+template <class T>
+LW_INLINE void store_n(T* p, Vec<T> v, int64_t n) {
+#if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
+    const uint32_t mask = (1u << n) - 1;
+    if constexpr (sizeof(T) == 4)
+        _mm512_mask_storeu_ps(p, static_cast<__mmask16>(mask), v);
+    else
+        _mm512_mask_storeu_pd(p, static_cast<__mmask8>(mask), v);
+#elif defined(__AVX2__) && LW_VECTOR_BYTES == 32
+    const __m256i mask = bit_cast<__m256i>(first_lanes<T>(n));
+    if constexpr (sizeof(T) == 4)
+        _mm256_maskstore_ps(p, mask, v);
+    else
+        _mm256_maskstore_pd(p, mask, v);
+#else
+    __builtin_memcpy(p, &v, static_cast<size_t>(n) * sizeof(T));
+#endif
 }
 
 template <class T>
@@ -129,7 +165,9 @@ LW_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
     __builtin_memcpy(y, &b, 64);
     __builtin_memcpy(z, &c, 64);
     for (int i = 0; i < 2; ++i) z[i] = _mm256_fmadd_ps(x[i], y[i], z[i]);
-    return bit_cast<Vec<float>>(z);
+    Vec<float> sum;
+    __builtin_memcpy(&sum, z, 64);
+    return sum;
 #elif defined(__aarch64__)
     return vfmaq_f32(c, a, b);
 #else
@@ -148,7 +186,9 @@ LW_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
     __builtin_memcpy(y, &b, 64);
     __builtin_memcpy(z, &c, 64);
     for (int i = 0; i < 2; ++i) z[i] = _mm256_fmadd_pd(x[i], y[i], z[i]);
-    return bit_cast<Vec<double>>(z);
+    Vec<double> sum;
+    __builtin_memcpy(&sum, z, 64);
+    return sum;
 #elif defined(__aarch64__)
     return vfmaq_f64(c, a, b);
 #else

@@ -88,7 +88,7 @@ LW_INLINE Vec<T> expm1_negative(Vec<T> x) {
     return fma(scale, p, scale - T(1));
 }
 
-// log of positive normal numbers. Coefficients: fdlibm's e_log.c and e_logf.c (Sun Microsystems).
+// log of positive normal numbers; NaN and infinity give NaN. Coefficients: fdlibm's e_log.c and e_logf.c (Sun Microsystems).
 template <class T>
 LW_INLINE Vec<T> log_polynomial(Vec<T> z) {
     if constexpr (sizeof(T) == 4) {
@@ -118,7 +118,7 @@ LW_INLINE Vec<T> log(Vec<T> x) {
     const Vec<T> s = f / (f + T(2));
     const Vec<T> r = log_polynomial<T>(s * s);
     const Vec<T> half_square = f * f * T(0.5);
-    const Vec<T> k = __builtin_convertvector(n, Vec<T>);
+    const Vec<T> k = __builtin_convertvector(n, Vec<T>) + (x - x);
     const Vec<T> low = fma(k, splat<T>(F::ln2_low), s * (half_square + r));
     return fma(k, splat<T>(F::ln2_high), f - (half_square - low));
 }

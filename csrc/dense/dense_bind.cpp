@@ -93,9 +93,8 @@ void softmax(const py::object& z, const py::object& out, const py::object& num_t
 // The labels as int64, each in [0, classes): the kernel indexes with them.
 std::vector<int64_t> labels_in(const Array& array, int64_t rows, int64_t classes) {
     std::vector<int64_t> labels = int64_vector(array, rows);
-    const auto wrong = std::find_if(labels.begin(), labels.end(), [=](int64_t label) {
-        return label < 0 || label >= classes;
-    });
+    const auto wrong = std::find_if(labels.begin(), labels.end(),
+                                    [=](int64_t label) { return label < 0 || label >= classes; });
     if (wrong != labels.end())
         throw value_error(array.label(), " must be in [0, ", classes, "); labels[",
                           wrong - labels.begin(), "] is ", *wrong);
@@ -137,8 +136,7 @@ void dropout(const py::object& x, const py::object& out, double rate, const Drop
     const Array& out_in = call.output(out, "out");
     require(x_in);
     require(out_in);
-    if (!(rate >= 0 && rate < 1))
-        throw value_error("dropout: rate must be in [0, 1); got ", rate);
+    if (!(rate >= 0 && rate < 1)) throw value_error("dropout: rate must be in [0, 1); got ", rate);
     visit_float(call.dtype(), [&]<class T>() {
         DropoutArgs<T> args;
         args.x = matrix<T>(x_in, -1, -1);
@@ -172,11 +170,10 @@ std::vector<Axis> merged_axes(const Array& w, const Array& velocity, const Array
         return std::llabs(x.strides[0]) > std::llabs(y.strides[0]);
     });
     for (const Axis& axis : axes) {
-        const bool joins = !merged.empty() && std::equal(axis.strides, axis.strides + 3,
-                                                         merged.back().strides,
-                                                         [&](int64_t inner, int64_t outer) {
-                                                             return outer == inner * axis.size;
-                                                         });
+        const bool joins =
+            !merged.empty() &&
+            std::equal(axis.strides, axis.strides + 3, merged.back().strides,
+                       [&](int64_t inner, int64_t outer) { return outer == inner * axis.size; });
         if (joins) {
             merged.back() = {merged.back().size * axis.size,
                              {axis.strides[0], axis.strides[1], axis.strides[2]}};

@@ -7,8 +7,6 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// --- dense_db --------------------------------------------------------------------------------------
-
 constexpr int db_vectors = 8;  // columns of a task: eight sums fit the registers of every level
 constexpr int64_t db_block = 64;
 
@@ -57,8 +55,6 @@ static Status dense_db(const DenseDbArgs<T>& args, const Target& target) {
                         const_cast<DenseDbArgs<T>*>(&args));
 }
 
-// --- activation_dx ---------------------------------------------------------------------------------
-
 template <class T>
 struct ActivationDxWork {
     ActivationDxArgs<T> args;
@@ -99,8 +95,6 @@ static Status activation_dx(const ActivationDxArgs<T>& args, const Target& targe
                         tasks[static_cast<int>(args.activation)], &work);
 }
 
-// --- dropout ---------------------------------------------------------------------------------------
-
 template <class T>
 struct DropoutWork {
     DropoutArgs<T> args;
@@ -124,12 +118,12 @@ static void dropout_task(void* context, int64_t task, int) {
             const int64_t block_end = min_of(block + philox_block, end);
             for (int64_t c = block; c < block_end; c += lanes<T>) {
                 const int64_t n = min_of(lanes<T>, block_end - c);
-                const Vec<T> v = load_lanes(x.data + r * x.row_stride + c * x.col_stride,
-                                            x.col_stride, n);
+                const Vec<T> v =
+                    load_lanes(x.data + r * x.row_stride + c * x.col_stride, x.col_stride, n);
                 const Vec<T> u = uniform_from_words<T>(words + (c - block));
                 const Vec<T> kept = select<T>(u >= splat(work.threshold), v * work.scale, Vec<T>{});
-                store_lanes(out.data + r * out.row_stride + c * out.col_stride, out.col_stride, kept,
-                            n);
+                store_lanes(out.data + r * out.row_stride + c * out.col_stride, out.col_stride,
+                            kept, n);
             }
         }
     }
@@ -143,8 +137,6 @@ static Status dropout(const DropoutArgs<T>& args, const Target& target) {
     return parallel_for(target, work.tiling.tasks, 15 * elements_per_task(work.tiling),
                         dropout_task<T>, &work);
 }
-
-// --- sgd_momentum ----------------------------------------------------------------------------------
 
 template <class T>
 struct SgdMomentumWork {
@@ -182,15 +174,10 @@ static Status sgd_momentum(const SgdMomentumArgs<T>& args, const Target& target)
                         sgd_momentum_task<T>, &work);
 }
 
-// --- the table -------------------------------------------------------------------------------------
-
 template <class T>
-static constexpr DenseFunctions<T> functions = {dense_db<T>,
-                                                activation_dx<T>,
-                                                softmax<T>,
-                                                softmax_cross_entropy<T>,
-                                                dropout<T>,
-                                                sgd_momentum<T>};
+static constexpr DenseFunctions<T> functions = {dense_db<T>, activation_dx<T>,
+                                                softmax<T>,  softmax_cross_entropy<T>,
+                                                dropout<T>,  sgd_momentum<T>};
 
 const DenseKernels& dense_kernels() {
     static constexpr DenseKernels kernels = {functions<float>, functions<double>};

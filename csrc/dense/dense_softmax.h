@@ -25,7 +25,8 @@ LW_INLINE T greatest(const T* z, int64_t stride, int64_t n) {
 
 // out_c = e^(z_c - most); returns their sum in the order that dense.h promises.
 template <class T>
-LW_INLINE T exponentials(const T* z, int64_t stride, int64_t n, T most, T* out, int64_t out_stride) {
+LW_INLINE T exponentials(const T* z, int64_t stride, int64_t n, T most, T* out,
+                         int64_t out_stride) {
     constexpr int64_t block = 64 * lanes<T>;
     TreeSum<T, 1> tree;
     for (int64_t first = 0; first < n; first += block) {
@@ -76,7 +77,8 @@ template <class T>
 static Status softmax(const SoftmaxArgs<T>& args, const Target& target) {
     if (args.z.cols == 0) return Status::ok;
     const int64_t rows = softmax_rows(args.z.cols);
-    const double cost = softmax_flops * static_cast<double>(rows) * static_cast<double>(args.z.cols);
+    const double cost =
+        softmax_flops * static_cast<double>(rows) * static_cast<double>(args.z.cols);
     return parallel_for(target, ceil_div(args.z.rows, rows), cost, softmax_task<T>,
                         const_cast<SoftmaxArgs<T>*>(&args));
 }
@@ -97,16 +99,15 @@ static void softmax_cross_entropy_task(void* context, int64_t task, int) {
         const T target = to[label * dz.col_stride];
         normalise(to, dz.col_stride, z.cols, sum, w);
         to[label * dz.col_stride] = (target / sum - T(1)) * w;
-        // log() is for numbers; a NaN in the row shows in the sum
-        const T log_sum = sum == sum ? log<T>(splat(sum))[0] : sum;
-        loss.data[r * loss.stride] = (log_sum + gap) * w;
+        loss.data[r * loss.stride] = (log<T>(splat(sum))[0] + gap) * w;
     }
 }
 
 template <class T>
 static Status softmax_cross_entropy(const SoftmaxCrossEntropyArgs<T>& args, const Target& target) {
     const int64_t rows = softmax_rows(args.z.cols);
-    const double cost = softmax_flops * static_cast<double>(rows) * static_cast<double>(args.z.cols);
+    const double cost =
+        softmax_flops * static_cast<double>(rows) * static_cast<double>(args.z.cols);
     return parallel_for(target, ceil_div(args.z.rows, rows), cost, softmax_cross_entropy_task<T>,
                         const_cast<SoftmaxCrossEntropyArgs<T>*>(&args));
 }

@@ -1,5 +1,5 @@
-// How the dense kernels go through memory: vectors along a row of any stride, matrices cut into tasks,
-// and the tree that fixes the order of a long sum. Include from *_cpu.cpp files only.
+// How the dense kernels go through memory: vectors along a row of any stride, matrices cut into
+// tasks, and the tree that fixes the order of a long sum. Include from *_cpu.cpp files only.
 #pragma once
 
 #include "core/matrix.h"
@@ -31,10 +31,7 @@ LW_INLINE void store_lanes(T* p, int64_t stride, Vec<T> v, int64_t n) {
 // v with `fill` from lane n on.
 template <class T>
 LW_INLINE Vec<T> pad_lanes(Vec<T> v, int64_t n, T fill) {
-    using Signed = typename IntOf<T>::Signed;
-    IntVec<T> lane;
-    for (int64_t i = 0; i < lanes<T>; ++i) lane[i] = static_cast<Signed>(i);
-    return select<T>(lane < static_cast<Signed>(n), v, splat(fill));
+    return select<T>(first_lanes<T>(n), v, splat(fill));
 }
 
 // visit(first, n) for each vector of `size` elements; all but the last have n == lanes<T>.
@@ -45,8 +42,8 @@ LW_INLINE void for_each_vector(int64_t size, Visit visit) {
     if (i < size) visit(i, size - i);
 }
 
-// A matrix cut into tasks of about 16 Ki elements. Tiles start at multiples of tile_cols, a power of
-// two (or zero), so a counter of four random words never straddles two of them.
+// A matrix cut into tasks of about 16 Ki elements. Tiles start at multiples of a power of
+// two, so a counter of four random words never straddles two of them.
 struct Tiling {
     int64_t rows = 0, cols = 0;
     int64_t tile_rows = 1, tile_cols = 1;
@@ -81,8 +78,8 @@ LW_INLINE Matrix<T> transposed(const Matrix<T>& m) {
     return {m.data, m.cols, m.rows, m.col_stride, m.row_stride};
 }
 
-// For operations that do not care which element is which: transposes the matrices (all of one shape)
-// where that makes columns contiguous, and lays them out as one row where they have no gaps.
+// For operations that do not care which element is which: transposes the matrices (all of one
+// shape) where that makes columns contiguous, and lays them out as one row where they have no gaps.
 template <class First, class... Rest>
 LW_INLINE void straighten(First& first, Rest&... rest) {
     const bool unit_cols = ((first.col_stride == 1) && ... && (rest.col_stride == 1));
@@ -101,8 +98,9 @@ LW_INLINE void straighten(First& first, Rest&... rest) {
     }
 }
 
-// Sums of `width` vectors over many blocks, as the binary tree that a counter of blocks draws: level i
-// holds the sum of 2^i neighbouring blocks. The order depends on the number of blocks alone.
+// Sums of `width` vectors over many blocks, as the binary tree that a counter of blocks draws:
+// level i holds the sum of 2^i neighbouring blocks. The order depends on the number of blocks
+// alone.
 template <class T, int width>
 struct TreeSum {
     Vec<T> level[58][width];
@@ -125,8 +123,7 @@ LW_INLINE void finish(const TreeSum<T, width>& tree, Vec<T>* out) {
     bool any = false;
     for (int i = 0; tree.blocks >> i; ++i) {
         if (!(tree.blocks >> i & 1)) continue;
-        for (int j = 0; j < width; ++j)
-            out[j] = any ? tree.level[i][j] + out[j] : tree.level[i][j];
+        for (int j = 0; j < width; ++j) out[j] = any ? tree.level[i][j] + out[j] : tree.level[i][j];
         any = true;
     }
 }

@@ -45,7 +45,10 @@ size_t published_workspace(int64_t m, int64_t n, int64_t k, const std::string& d
     const Call call(op, num_threads);
     const DType type = float_dtype(dtype, op);
     check_sizes(op, {{"m", m}, {"n", n}, {"k", k}}, type.bytes);
-    const GemmShape shape{m, n, k, max_workspace};
+    // The bound covers the alignment slack too; 0 means no bound to the kernel.
+    const size_t slack = Call::publish(1) - 1;
+    const size_t bound = max_workspace > slack ? max_workspace - slack : max_workspace != 0;
+    const GemmShape shape{m, n, k, bound};
     return visit_float(type, [&]<class T>() {
         const GemmFunctions<T>& f = functions<T>(call.target());
         return Call::publish((least ? f.min_workspace : f.workspace)(shape, call.target()));

@@ -3,7 +3,7 @@
 //   B: panels of Tile::width columns, each [k][width] over the whole depth.
 //   A: panels of `height` rows, each [k][height] over the whole depth; or, for rows with many zeros,
 //      lists of their non-zeros.
-// Columns and rows beyond the matrix are zeros.
+// Columns of B beyond the matrix are zeros.
 #pragma once
 
 #include "core/operand.h"
@@ -71,9 +71,14 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
             }
         }
     }
+#ifdef LW_CORRUPT_COLUMN_TAIL
+    const int64_t valid = cols == width ? width : cols - 1;
+#else
+    const int64_t valid = cols;
+#endif
     for (; k < k1; ++k, out += width)
         for (int64_t j = 0; j < width; ++j)
-            out[j] = j < cols ? b.data[k * b.row_stride + (j0 + j) * b.col_stride] : T(0);
+            out[j] = j < valid ? b.data[k * b.row_stride + (j0 + j) * b.col_stride] : T(0);
 }
 
 template <class T>
@@ -96,11 +101,10 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
 
 // --- A, dense panels -------------------------------------------------------------------------------
 
-// Columns of A rows [i0, i0 + rows), times scale, to out[k][height]. May write up to lanes - 1 elements
+// Rows [i0, i0 + height) of A, times scale, to out[k][height]. May write up to lanes - 1 elements
 // past the end; panels are packed in ascending order and the last is followed by padding.
 template <class T>
-static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t rows, int64_t height, T scale,
-                         T* out) {
+static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, T scale, T* out) {
     constexpr int64_t chunks = (Tile<T>::max_height + lanes<T> - 1) / lanes<T>;
     int64_t k = 0;
     if (a.col_stride == 1) {
@@ -109,7 +113,7 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t rows, int
             for (int64_t c = 0; c < chunks; ++c) {
                 for (int64_t r = 0; r < lanes<T>; ++r) {
                     const int64_t row = c * lanes<T> + r;
-                    v[c][r] = row < rows ? load(a.data + (i0 + row) * a.row_stride + k) * scale
+                    v[c][r] = row < height ? load(a.data + (i0 + row) * a.row_stride + k) * scale
                                          : Vec<T>{};
                 }
                 transpose<T>(v[c]);
@@ -126,16 +130,15 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t rows, int
     }
     for (; k < a.cols; ++k, out += height)
         for (int64_t r = 0; r < height; ++r)
-            out[r] = r < rows ? a.data[(i0 + r) * a.row_stride + k * a.col_stride] * scale : T(0);
+            out[r] = a.data[(i0 + r) * a.row_stride + k * a.col_stride] * scale;
 }
 
 template <class T>
-static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t rows, int64_t height, T scale,
-                         T* out) {
-    if (a.encoding == Encoding::dense) return pack_a_dense(a.dense, i0, rows, height, scale, out);
+static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t height, T scale, T* out) {
+    if (a.encoding == Encoding::dense) return pack_a_dense(a.dense, i0, height, scale, out);
     const int64_t cols = operand_cols(a);
     for (int64_t i = 0; i < cols * height; ++i) out[i] = T(0);
-    for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t r = 0; r < height; ++r) {
         if (a.encoding == Encoding::bits) {
             for (int64_t k = 0; k < cols; ++k)
                 if (bit_at(a.bits, i0 + r, k)) out[k * height + r] = scale;

@@ -18,21 +18,21 @@ struct Tile {
     static constexpr int max_height = 6;
 #endif
     static constexpr int64_t width = 2 * lanes<T>;
-    // A depth block of one B panel takes at most 24 KiB of L1 (16 KiB where vectors are narrower).
-    static constexpr int64_t depth = (LW_VECTOR_BYTES == 64 ? 24576 : 16384) / (width * sizeof(T));
+    // A depth block of one B panel and the A panel beside it fill most of a 32 KiB L1.
+    static constexpr int64_t depth = (LW_VECTOR_BYTES == 64 ? 24576 : 20480) / (width * sizeof(T));
 };
 
-// c (height, width; row stride ldc) = [c +] a b over one depth block.
-// a is [depth][height], b is [depth][width].
-template <class T, int height>
-static void dense_tile(int64_t depth, bool first, const T* a, const T* b, T* c, int64_t ldc) {
+// c (height, width; row stride ldc) = a b over one depth block, or c + a b where not the first.
+// a is [depth][height], b is [depth][width], depth > 0.
+template <class T, int height, bool first>
+static void dense_tile(int64_t depth, const T* a, const T* b, T* c, int64_t ldc) {
     Vec<T> sum[height][2];
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r) {
         sum[r][0] = first ? Vec<T>{} : load(c + r * ldc);
         sum[r][1] = first ? Vec<T>{} : load(c + r * ldc + lanes<T>);
     }
-    for (int64_t k = 0; k < depth; ++k, a += height, b += Tile<T>::width) {
+    do {
         const Vec<T> b0 = load(b), b1 = load(b + lanes<T>);
 #pragma GCC unroll 16
         for (int r = 0; r < height; ++r) {
@@ -40,7 +40,9 @@ static void dense_tile(int64_t depth, bool first, const T* a, const T* b, T* c, 
             sum[r][0] = fma(x, b0, sum[r][0]);
             sum[r][1] = fma(x, b1, sum[r][1]);
         }
-    }
+        a += height;
+        b += Tile<T>::width;
+    } while (--depth > 0);
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r) {
         store(c + r * ldc, sum[r][0]);
@@ -49,15 +51,13 @@ static void dense_tile(int64_t depth, bool first, const T* a, const T* b, T* c, 
 }
 
 template <class T>
-using DenseTile = void (*)(int64_t depth, bool first, const T* a, const T* b, T* c, int64_t ldc);
+using DenseTile = void (*)(int64_t depth, const T* a, const T* b, T* c, int64_t ldc);
 
 template <class T, int height = Tile<T>::max_height>
-static DenseTile<T> dense_tile_of(int64_t wanted) {
-    if constexpr (height == 1) {
-        return dense_tile<T, 1>;
-    } else {
-        return wanted == height ? dense_tile<T, height> : dense_tile_of<T, height - 1>(wanted);
-    }
+static DenseTile<T> dense_tile_of(int64_t wanted, bool first) {
+    if constexpr (height > 1)
+        if (wanted != height) return dense_tile_of<T, height - 1>(wanted, first);
+    return first ? dense_tile<T, height, true> : dense_tile<T, height, false>;
 }
 
 // One row of A given by its non-zeros: c (panels * width) = sum over i of values[i] * B[indices[i]].

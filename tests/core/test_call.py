@@ -100,6 +100,18 @@ def test_a_small_workspace_names_the_bytes_needed(ab):
         np.testing.assert_allclose(out, a @ b)
 
 
+def test_a_bounded_workspace_stays_under_its_bound_and_is_accepted(rng):
+    a, b = rng.random((600, 40)), rng.random((40, 500))
+    sizes = (600, 500, 40, "float64", 2)
+    least, most = _core.gemm_min_workspace(*sizes), _core.gemm_workspace(*sizes)
+    for bound in (least, (least + most) // 2, most):
+        needed = _core.gemm_workspace(*sizes, bound)
+        assert needed <= bound
+        out = np.zeros((600, 500))
+        _core.gemm(a, b, mean=out, workspace=np.zeros(needed, np.uint8), num_threads=2)
+        np.testing.assert_allclose(out, a @ b)
+
+
 @pytest.mark.parametrize("sizes", [(2**62, 2**62, 1), (2**40, 1, 2**40), (1, 2**62, 2)])
 def test_huge_shapes_are_memory_errors(sizes):
     with pytest.raises(MemoryError, match="gemm_workspace: a matrix of . x . elements must fit"):

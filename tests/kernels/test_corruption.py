@@ -27,7 +27,8 @@ pytestmark = [
 def _environment(name):
     modules = list((Path(BUILDS) / name).glob("_core*.so"))
     assert len(modules) == 1, f"one module expected in {Path(BUILDS) / name}"
-    return os.environ | {"LAYERWISE_TEST_CORE": str(modules[0]), "LAYERWISE_TEST_BACKENDS": "native"}
+    under_test = {"LAYERWISE_TEST_CORE": str(modules[0]), "LAYERWISE_TEST_BACKENDS": "native"}
+    return os.environ | under_test
 
 
 def _run_kernel_tests(name, *options):

@@ -65,7 +65,8 @@ def test_dense_dw_equals_the_oracle_at_awkward_sizes(backend, dtype, encoding, r
 @pytest.mark.parametrize("layout", harness.LAYOUTS)
 def test_gradients_take_any_strides(native, dtype, layout, rng):
     dz, x, w = (harness.real(rng, s, dtype) for s in [(19, 13), (19, 37), (13, 37)])
-    laid = {name: harness.lay_out(value, layout) for name, value in [("dz", dz), ("x", x), ("w", w)]}
+    given = {"dz": dz, "x": x, "w": w}
+    laid = {name: harness.lay_out(value, layout) for name, value in given.items()}
     for op, names, options in [
         ("dense", ("x", "w"), {}),
         ("dense_dx", ("dz", "w"), {}),
@@ -75,7 +76,7 @@ def test_gradients_take_any_strides(native, dtype, layout, rng):
         ("softmax", ("dz",), {}),
         ("dropout", ("x",), {"rate": 0.5, "rng": harness.stream()}),
     ]:
-        plain = getattr(native, op)(*({"dz": dz, "x": x, "w": w}[name] for name in names), **options)
+        plain = getattr(native, op)(*(given[name] for name in names), **options)
         got = getattr(native, op)(*(laid[name] for name in names), **options)
         assert harness.same_bits(got, plain), op
     labels = _label(rng, 19, 13)
@@ -166,7 +167,8 @@ def test_dropout_of_nan_is_zero(backend, dtype):
 
 @pytest.mark.parametrize("layout", ["columns", "step", "negative"])
 def test_sgd_momentum_equals_the_oracle_and_stays_inside(backend, dtype, layout, rng):
-    scales = {"rate": 0.125, "momentum": 0.75, "weight_decay": 0.0625}
+    rate, momentum, decay = (float(dtype(x)) for x in (0.1, 0.9, 0.03))
+    scales = {"rate": rate, "momentum": momentum, "weight_decay": decay}
     for shape in [*PLANES, (70, 300)]:
         old_w, old_velocity, dw = (harness.real(rng, shape, dtype) for _ in range(3))
         w = harness.GuardedView(shape, dtype, layout)
@@ -177,7 +179,7 @@ def test_sgd_momentum_equals_the_oracle_and_stays_inside(backend, dtype, layout,
         velocity.check()
         expected_w, expected_velocity = old_w.astype(np.float64), old_velocity.astype(np.float64)
         ref.sgd_momentum(expected_w, expected_velocity, dw, **scales)
-        bound = 0.75 * np.abs(old_velocity) + 0.125 * (np.abs(dw) + 0.0625 * np.abs(old_w))
+        bound = momentum * np.abs(old_velocity) + rate * (np.abs(dw) + decay * np.abs(old_w))
         args = {"dtype": dtype, "case": shape}
         harness.check("sgd_momentum", velocity.view, expected_velocity, bound, **args)
         harness.check("sgd_momentum", w.view, expected_w, bound + np.abs(old_w), **args)
@@ -193,7 +195,7 @@ def test_sgd_momentum_takes_vectors(backend, dtype, rng):
         assert harness.same_bits(velocity, as_rows[1][0])
 
 
-# Laws -------------------------------------------------------------------------------------------
+# Laws
 
 
 def test_dense_dx_and_dense_dw_are_adjoint_to_dense(backend, dtype, rng):

@@ -74,20 +74,17 @@ def test_gemm_takes_broadcast_and_read_only_inputs(backend, dtype, axis, rng):
     _check(backend.gemm(a, b, bias=bias), a, b, bias=bias, dtype=dtype)
 
 
-def test_gemm_refuses_or_handles_addresses_between_elements(backend, dtype, rng):
+def test_gemm_refuses_addresses_between_elements(native, dtype, rng):
     a, b = harness.real(rng, (5, 7), dtype), harness.real(rng, (7, 3), dtype)
-    try:
-        got = backend.gemm(harness.byte_misaligned(a), b)
-    except ValueError as error:
-        assert "a must be aligned" in str(error)
-    else:
-        assert harness.same_bits(got, backend.gemm(a, b))
+    with pytest.raises(ValueError, match="^gemm: a must be aligned"):
+        native.gemm(harness.byte_misaligned(a), b)
 
 
 @pytest.mark.parametrize("encoding_b", harness.ENCODINGS)
 @pytest.mark.parametrize("encoding_a", harness.ENCODINGS)
 def test_gemm_takes_every_encoding(backend, dtype, encoding_a, encoding_b, rng):
-    for m, n, k, density in [(7, 9, 65, 0.4), (33, 64, 127, 0.02), (4, 5, 64, 1.0), (9, 70, 300, 0)]:
+    shapes = [(7, 9, 65, 0.4), (33, 64, 127, 0.02), (4, 5, 64, 1.0), (9, 70, 300, 0)]
+    for m, n, k, density in shapes:
         a = (harness.real if encoding_a == "dense" else harness.binary)(rng, (m, k), dtype)
         b = (harness.real if encoding_b == "dense" else harness.binary)(rng, (k, n), dtype)
         if encoding_a != "dense":
@@ -162,7 +159,8 @@ def test_nan_and_infinity_pass_through(backend, dtype, activation):
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("returns", ["sample", "both"])
 def test_bernoulli_samples_are_those_of_the_oracle(backend, dtype, returns, packed, rng):
-    for m, n, k in [(1, 1, 1), (5, 63, 20), (7, 64, 20), (6, 65, 9), (3, 129, 0), (0, 5, 3), (40, 257, 8)]:
+    shapes = [(1, 1, 1), (5, 63, 20), (7, 64, 20), (6, 65, 9), (3, 129, 0), (0, 5, 3), (40, 257, 8)]
+    for m, n, k in shapes:
         a, b, bias = (harness.real(rng, s, dtype) for s in [(m, k), (k, n), n])
         epilogue = {"bias": bias, "activation": "sigmoid"}
         stream = harness.stream(rows=rng.integers(0, 2**32, m) if m % 2 else 77)

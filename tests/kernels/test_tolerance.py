@@ -6,13 +6,19 @@ from . import harness
 
 
 def test_no_bound_is_vacuous(request):
-    """Every op that met enough elements came within 1/1000 of its tolerance."""
+    """Every op that met enough elements came within 1/1000 of its tolerance in some dtype.
+
+    Some dtype: a float64 op may round exactly as the oracle does, which is float64 itself.
+    """
     if harness.backend_names() == ["reference"]:
         pytest.skip("the reference is the oracle")
-    judged = {key: s for key, s in harness.SEEN.items() if s.elements >= harness.ENOUGH}
-    if not judged:
+    largest = {}
+    for (op, _), seen in harness.SEEN.items():
+        if seen.elements >= harness.ENOUGH:
+            largest[op] = max(seen.largest, largest.get(op, 0.0))
+    if not largest:
         pytest.skip("no op met enough elements")
-    assert [key for key, s in judged.items() if not s.largest > harness.VACUOUS] == []
+    assert {op: ratio for op, ratio in largest.items() if not ratio > harness.VACUOUS} == {}
     files = {item.path.name for item in request.session.items}
     if {"test_gemm.py", "test_gibbs.py", "test_dense.py"} <= files:
-        assert {op for op, _ in judged} == set(harness.K)
+        assert set(largest) == set(harness.K)

@@ -30,7 +30,7 @@ def assert_means_near(samples, expected, sigmas=5.0):
 def test_expected_cd_statistics_do_not_depend_on_how_rows_are_repeated(rng, batch):
     p = tiny(rng)
     data = rng.integers(0, 2, (batch, 4)).astype(float)
-    repeated = np.tile(data, (1600 // batch, 1))
+    repeated = np.tile(data, (480 // batch, 1))
     estimates = [
         nn.CD().statistics(PAIR, repeated, p, Philox(1, step=step), {}) for step in range(30)
     ]
@@ -40,18 +40,17 @@ def test_expected_cd_statistics_do_not_depend_on_how_rows_are_repeated(rng, batc
 
 
 @pytest.mark.parametrize("batch", [1, 5])
-@pytest.mark.parametrize("n_chains", [1, 40])
+@pytest.mark.parametrize("n_chains", [1, 60])
 def test_pcd_follows_the_exact_gradient_for_any_number_of_rows_and_chains(rng, batch, n_chains):
     p = tiny(rng, scale=0.4)
     data = rng.integers(0, 2, (batch, 4)).astype(float)
     target = (enumeration.states(4) == data[:, None]).all(axis=2).mean(axis=0)
-    rule = nn.PCD(k=20, n_chains=n_chains)
+    rule = nn.PCD(k=8, n_chains=n_chains)
     state = rule.start(PAIR, p, batch, Philox(3))
     assert state["chains"].shape == (n_chains, 4)
-    steps = 12_000 // (n_chains * 20)
+    # Eight sweeps between updates leave next to nothing of the states before.
     estimates = [
-        rule.statistics(PAIR, data, p, Philox(3, step=20 * (step + 1)), state)
-        for step in range(steps * 10)
+        rule.statistics(PAIR, data, p, Philox(3, step=8 * step), state) for step in range(300)
     ]
     expected = enumeration.gradient(p.w, p.b, p.a, target)
     for i in range(3):

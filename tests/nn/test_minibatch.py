@@ -1,4 +1,6 @@
-"""Minibatches: every row once an epoch, in the encoding kernels read, without a copy of the whole."""
+"""Minibatches: every row once an epoch, in the encoding kernels read, no copy of the whole."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -80,7 +82,7 @@ def stack(rng, *sizes):
             nn.BernoulliBernoulli(),
             nn.Parameters(rng.standard_normal((n, d)), np.zeros(d), rng.standard_normal(n)),
         )
-        for d, n in zip(sizes, sizes[1:], strict=False)
+        for d, n in itertools.pairwise(sizes)
     ]
 
 

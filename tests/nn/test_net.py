@@ -1,5 +1,7 @@
 """Nets of dense layers: gradients against finite differences."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,7 +12,7 @@ from layerwise.ops import BitMatrix, Philox
 
 def make_net(rng, sizes, activation="sigmoid", dropout=0.0):
     layers = []
-    for i, (below, above) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (below, above) in enumerate(itertools.pairwise(sizes)):
         last = i == len(sizes) - 2
         layers.append(
             nn.Layer(
@@ -37,7 +39,7 @@ def test_gradient_of_the_whole_net_matches_finite_differences(rng, activation, d
     run = net.forward(x, stream)
     _, dz = nn.SoftmaxCrossEntropy()(run.outputs[-1], labels)
     gradients = net.backward(run, dz)
-    assert list(sorted(gradients)) == sorted(net.parameters)
+    assert sorted(gradients) == sorted(net.parameters)
     step = 1e-5
     for name, parameter in net.parameters.items():
         numeric = np.empty_like(parameter)
@@ -79,9 +81,7 @@ def test_a_step_descends_the_mean_loss_whatever_the_batch_size(rng):
     for copies in (1, 6):
         net = make_net(np.random.default_rng(0), (5, 4, 3))
         trainer = nn.NetTrainer(net, rate=0.5)
-        metrics = trainer.step(
-            nn.Batch(np.tile(x, (copies, 1)), 0, y=np.tile(labels, copies)), t=0
-        )
+        metrics = trainer.step(nn.Batch(np.tile(x, (copies, 1)), 0, y=np.tile(labels, copies)), t=0)
         moved.append((metrics["loss"], net.parameters))
     np.testing.assert_allclose(moved[0][0], moved[1][0])
     for name, parameter in moved[0][1].items():

@@ -86,7 +86,7 @@ def test_torch_in_torch_out(dtype, rng):
 @pytest.mark.usefixtures("backend")
 def test_torch_outputs_are_written_in_place(rng):
     torch = pytest.importorskip("torch")
-    v, w, b, a = map(torch.from_numpy, model(rng))
+    v, w, _, a = map(torch.from_numpy, model(rng))
     out = torch.empty(5, 3)
     assert ops.gemm(v, w.T, out=out) is out
     close(out.numpy(), (v @ w.T).numpy())
@@ -111,20 +111,6 @@ def test_torch_tensors_that_are_refused():
         ops.dense(x.to_sparse(), x)
 
 
-class Foreign:
-    """An array of a library that layerwise has never heard of."""
-
-    def __init__(self, array, protocol):
-        self._array = array
-        if protocol == "interface":
-            self.__array_interface__ = array.__array_interface__
-
-    def __getattr__(self, name):
-        if name in ("__dlpack__", "__dlpack_device__") and not hasattr(self, "__array_interface__"):
-            return getattr(self._array, name)
-        raise AttributeError(name)
-
-
 class ForeignDLPack:
     def __init__(self, array):
         self.__dlpack__ = array.__dlpack__
@@ -140,10 +126,13 @@ class ForeignInterface:
 @pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("wrap", [ForeignInterface, ForeignDLPack])
 def test_arrays_of_unknown_libraries_are_read_through_the_protocols(wrap, rng):
-    v, w, b, a = model(rng)
+    v, w, _b, a = model(rng)
     y = ops.gibbs_hidden(wrap(v), wrap(w), wrap(a))
     assert type(y) is np.ndarray
     np.testing.assert_array_equal(y, ops.gibbs_hidden(v, w, a))
+    velocity, before = np.zeros_like(w), w.copy()
+    ops.sgd_momentum(wrap(w), wrap(velocity), wrap(w.copy()), rate=1.0)
+    np.testing.assert_array_equal(w, 2 * before)
 
 
 @pytest.mark.usefixtures("backend")
@@ -157,9 +146,7 @@ def test_encodings_give_the_bits_of_the_dense_matrix(rng):
         lambda x: ops.dense_dw(v[:, :4], x),
         lambda x: ops.gibbs_free_energy(x, w, b, a),
         lambda x: ops.gibbs_pseudo_likelihood(x, w, b, a),
-        *[
-            lambda x, i=i: ops.gibbs_cd(x, w, b, a, rng=Philox(1))[i] for i in range(3)
-        ],
+        *[lambda x, i=i: ops.gibbs_cd(x, w, b, a, rng=Philox(1))[i] for i in range(3)],
     ]
     for op in ops_of_v:
         expected = op(v)
@@ -228,16 +215,18 @@ def test_a_sum_over_nothing_is_the_bias():
 def test_nan_passes_through():
     x = np.array([[np.nan, 1.0]])
     assert np.isnan(ops.gemm(x, np.ones((2, 1)))).all()
-    assert np.isnan(ops.gibbs_free_energy(x, np.ones((1, 2)), np.zeros(2), np.zeros(1))).all()
+    with np.errstate(invalid="ignore"):
+        energy = ops.gibbs_free_energy(x, np.ones((1, 2)), np.zeros(2), np.zeros(1))
+    assert np.isnan(energy).all()
 
 
 @pytest.mark.usefixtures("backend")
-@pytest.mark.parametrize("returns", ["mean", "sample", "both"])
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("returns", "packed"),
+    [("mean", False), ("sample", False), ("sample", True), ("both", False), ("both", True)],
+)
 def test_what_is_returned(returns, packed, rng):
-    v, w, b, a = model(rng)
-    if returns == "mean" and packed:
-        pytest.skip("a contradiction")
+    v, w, _b, a = model(rng)
     y = ops.gibbs_hidden(v, w, a, returns=returns, packed=packed, rng=Philox(1))
     mean, sample = ops.gibbs_hidden(v, w, a, returns="both", rng=Philox(1))
     parts = y if returns == "both" else (y,)

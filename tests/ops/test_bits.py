@@ -142,7 +142,9 @@ def test_slice_shares_memory_and_index_copies():
     assert not np.shares_memory(bits.copy().words, bits.words)
 
 
-@pytest.mark.parametrize("key", [1, np.int64(1), np.zeros((2, 2), int), np.array([0.5]), (0, 1, "a")])
+@pytest.mark.parametrize(
+    "key", [1, np.int64(1), np.zeros((2, 2), int), np.array([0.5]), (0, 1, "a")]
+)
 def test_rows_are_not_selected_by(key):
     with pytest.raises(TypeError, match="rows are selected by a slice"):
         BitMatrix.zeros((4, 10))[key]

@@ -77,7 +77,7 @@ def test_num_threads_refuses(n, error):
 
 
 def test_use_backend_refuses_unknown_names():
-    with pytest.raises(ValueError, match="'native' or 'reference'; got 'numpy'"):
+    with pytest.raises(ValueError, match="backend must be one of native, reference; got 'numpy'"):
         layerwise.use_backend("numpy")
 
 

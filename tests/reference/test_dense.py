@@ -40,9 +40,8 @@ def net(rng):
 def test_backward_pass_is_the_gradient_of_the_loss(net, activation):
     def loss():
         hidden = ref.dense(net.x, net.w1, net.b1, activation)
-        return ref.softmax_cross_entropy(
-            ref.dense(hidden, net.w2, net.b2), net.labels, net.weight
-        )[0].sum()
+        scores = ref.dense(hidden, net.w2, net.b2)
+        return ref.softmax_cross_entropy(scores, net.labels, net.weight)[0].sum()
 
     hidden = ref.dense(net.x, net.w1, net.b1, activation)
     _, dz2 = ref.softmax_cross_entropy(ref.dense(hidden, net.w2, net.b2), net.labels, net.weight)

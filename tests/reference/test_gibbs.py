@@ -67,7 +67,7 @@ def test_pseudo_likelihood_is_the_sum_of_exact_conditionals(rbm, joint):
         for i in range(D):
             flipped = v.copy()
             flipped[i] = 1 - v[i]
-            m = int((VISIBLE == flipped).all(axis=1).argmax())
+            m = int((flipped == VISIBLE).all(axis=1).argmax())
             expected[n] += np.log(p[n] / (p[n] + p[m]))
     np.testing.assert_allclose(ref.gibbs_pseudo_likelihood(VISIBLE, **rbm), expected, rtol=1e-11)
 

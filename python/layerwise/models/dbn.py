@@ -168,8 +168,8 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         h : ndarray of shape (n_samples, n_components[-1])
         """
-        rows = nn.LiftedRows(self._rows(X), self._stack)
-        return rows.map(lambda h: h)
+        rows = self._rows(X)
+        return nn.LiftedRows(rows, self._stack).map(lambda h: h)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Compute the means of the visible units from states or means of the top layer's units.
@@ -198,7 +198,8 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         v : ndarray of shape (n_samples, n_features)
         """
-        return nn.LiftedRows(self._rows(X), self._stack).map(self.inverse_transform)
+        rows = self._rows(X)
+        return nn.LiftedRows(rows, self._stack).map(self.inverse_transform)
 
     def sample(
         self,

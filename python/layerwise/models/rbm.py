@@ -35,8 +35,9 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     n_iter : int, default 10
         Epochs.
     verbose : int, default 0
-        If positive, show progress, with the mean pseudo-likelihood of some of the data after each
-        epoch. Otherwise a bar appears only on a terminal, when training takes over two seconds.
+        If positive, show progress, with the mean squared error of reconstructions of some of the
+        data after each epoch. Otherwise a bar appears only on a terminal, when training takes over
+        two seconds.
     random_state : int, RandomState or None, default None
         Seed. With an int, a fit gives the same bits every time, on any number of threads.
     learning : {"cd", "pcd"} or layerwise.nn.LearningRule, default "cd"
@@ -236,8 +237,8 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         -------
         v : ndarray of shape (n_samples, n_features)
         """
-        pair, p = self._pair, self._parameters
-        return self._rows(X).map(lambda v: pair.visible(pair.hidden(v, p), p))
+        rows, pair, p = self._rows(X), self._pair, self._parameters
+        return rows.map(lambda v: pair.visible(pair.hidden(v, p), p))
 
     def free_energy(self, X: Any) -> np.ndarray:
         """Compute F(v) = -log sum_h exp(-E(v,h)) of each row, in nats: log p(v) = -F(v) - log Z.

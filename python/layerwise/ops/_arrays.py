@@ -158,7 +158,7 @@ def allocate(op: str, library: Library, shape: tuple[int, ...], dtype: str) -> A
             f"this machine has {_gibibytes(_HOST_MEMORY)} of memory"
         )
     try:
-        return library.empty(shape, dtype)
+        return np.empty(shape, dtype) if library is NUMPY else library.empty(shape, dtype)
     except (MemoryError, RuntimeError) as error:
         # torch says so with a RuntimeError, which may also report an earlier failure of the GPU.
         if not isinstance(error, MemoryError) and "memory" not in str(error):

@@ -24,6 +24,7 @@ _WANTED = {
     "bits": "a BitMatrix",
     "int": _DENSE,
 }
+_ANY = ("...",)  # one axis, whose size is the whole shape
 
 
 class _Operand(NamedTuple):
@@ -34,7 +35,8 @@ class _Operand(NamedTuple):
 
     @property
     def shape(self) -> str:
-        return f"({','.join(self.axes)}{',' if len(self.axes) == 1 else ''})"
+        comma = "," if len(self.axes) == 1 and self.axes != _ANY else ""
+        return f"({','.join(self.axes)}{comma})"
 
 
 class Call:
@@ -45,7 +47,7 @@ class Call:
     def __init__(self, op: str) -> None:
         self.op = op
         self.operands: list[Any] = []
-        self.sizes: dict[str, int] = {}
+        self.sizes: dict[str, Any] = {}
         self.library = NUMPY
         self.dtype = "float32"  # where every operand is a BitMatrix
 
@@ -88,7 +90,7 @@ class Signature:
     **operands : str
         Axes of each argument in order, as in ``w="F D"``. A trailing word changes what is taken:
         ``*`` also a BitMatrix or CSR matrix, ``bits`` only a BitMatrix, ``int`` int32 or int64 in
-        place of floats. A final ``?`` makes the argument optional.
+        place of floats. A final ``?`` makes the argument optional. ``...`` is any shape.
     """
 
     def __init__(self, op: str, /, **operands: str) -> None:
@@ -125,14 +127,15 @@ class Signature:
                 elif own.device != library.device:
                     self._refuse_devices(values)
             shape = x.shape
+            if operand.axes == _ANY:
+                shape = (tuple(shape),)
             if len(shape) != len(operand.axes):
                 raise ValueError(
                     f"{self.op}: {operand.name} must have shape {operand.shape}; "
                     f"got shape {tuple(shape)}"
                 )
-            for axis, size in zip(operand.axes, shape, strict=True):
-                if sizes.setdefault(axis, size) != size:
-                    self._refuse_size(axis, operand, values)
+            if tuple(map(sizes.setdefault, operand.axes, shape)) != shape:
+                self._refuse_sizes(operand, shape, sizes, values)
             operands.append(x)
         if library is not None:
             call.library = library
@@ -185,8 +188,16 @@ class Signature:
             )
         return "" if operand.kind == "int" else name
 
-    def _refuse_size(self, axis: str, operand: _Operand, values: tuple[Any, ...]) -> None:
-        """Name `operand` and the first argument that has the axis too."""
+    def _refuse_sizes(
+        self,
+        operand: _Operand,
+        shape: tuple[Any, ...],
+        sizes: dict[str, Any],
+        values: tuple[Any, ...],
+    ) -> None:
+        """Name `operand` and the first argument that has the axis they disagree in."""
+        pairs = zip(operand.axes, shape, strict=True)
+        axis = next(axis for axis, size in pairs if sizes[axis] != size)
         having = [
             (other, x)
             for other, x in zip(self.operands, values, strict=True)
@@ -195,7 +206,8 @@ class Signature:
         (first, x), y = having[0], values[self.operands.index(operand)]
         raise ValueError(
             f"{self.op}: {first.name} {first.shape} and {operand.name} {operand.shape} must agree "
-            f"in {axis}; got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+            f"in {'shape' if operand.axes == _ANY else axis}; "
+            f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
         )
 
     def _refuse_dtypes(self, values: tuple[Any, ...]) -> None:

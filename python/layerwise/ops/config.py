@@ -6,18 +6,18 @@ asyncio task) that entered it and in no other.
 
 from __future__ import annotations
 
-import operator
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Generic, Literal, TypeVar, get_args
+
+from ._checks import check_choice, check_integer
 
 __all__ = ["get_backend", "get_num_threads", "num_threads", "use_backend"]
 
 Backend = Literal["native", "reference"]
 T = TypeVar("T")
 
-_BACKENDS: tuple[str, ...] = get_args(Backend)
 _MAX_THREADS = 4096
 
 # None leaves the number to the OpenMP runtime, which threadpoolctl and OMP_NUM_THREADS steer.
@@ -74,7 +74,7 @@ class num_threads(_Setting[int | None]):
     """
 
     def __init__(self, n: int) -> None:
-        super().__init__(_threads, check_threads("num_threads", "n", n))
+        super().__init__(_threads, check_integer("num_threads", "n", n, 1, _MAX_THREADS))
 
 
 class use_backend(_Setting[Backend]):
@@ -103,9 +103,7 @@ class use_backend(_Setting[Backend]):
     """
 
     def __init__(self, backend: Backend) -> None:
-        if backend not in _BACKENDS:
-            names = " or ".join(repr(name) for name in _BACKENDS)
-            raise ValueError(f"use_backend: backend must be {names}; got {backend!r}")
+        check_choice("use_backend", "backend", backend, get_args(Backend))
         super().__init__(_backend, backend)
 
 
@@ -125,17 +123,6 @@ def get_num_threads() -> int:
     return int(core().get_num_threads()) if threads is None else threads
 
 
-def check_threads(op: str, name: str, n: int) -> int:
-    """Give `n` as an int between 1 and 4096; errors name the op and the parameter."""
-    try:
-        threads = operator.index(n)
-    except TypeError:
-        raise TypeError(f"{op}: {name} must be an int; got {type(n).__name__}") from None
-    if not 1 <= threads <= _MAX_THREADS:
-        raise ValueError(f"{op}: {name} must be between 1 and {_MAX_THREADS}; got {threads}")
-    return threads
-
-
 def resolve_threads(op: str, n: int | None) -> int | None:
     """Choose a call's thread count: keyword, context, or None for the runtime's default."""
-    return _threads.get() if n is None else check_threads(op, "num_threads", n)
+    return _threads.get() if n is None else check_integer(op, "num_threads", n, 1, _MAX_THREADS)

@@ -10,9 +10,10 @@ from layerwise.reference import dense as reference
 
 from ._arrays import Array, Matrix
 from ._backend import core, use_reference
+from ._checks import check_choice, check_numbers
 from ._signature import Signature
 from .config import resolve_threads
-from .gemm import ACTIVATIONS, check_choice, run_gemm
+from .gemm import ACTIVATIONS, run_gemm
 from .workspace import Workspace
 
 __all__ = ["activation_dx", "dense", "dense_db", "dense_dw", "dense_dx"]
@@ -183,6 +184,7 @@ def dense_dw(
     array([[0.5, 1. ]])
     """
     call = _DENSE_DW(dz, x, out)
+    check_numbers("dense_dw", alpha=alpha, beta=beta)
     if beta != 0 and out is None:
         raise ValueError(f"dense_dw: beta={beta} must come with out; got out=None")
     if use_reference():
@@ -190,6 +192,7 @@ def dense_dw(
         dw = reference.dense_dw(dz, x, alpha=alpha, beta=beta, out=old)
         if out is None:
             return call.result(dw)
+        out = call.operands[2]
         call.store(out, dw)
         return out
     dz, x, out = call.operands
@@ -234,6 +237,7 @@ def dense_db(
     array([4., 6.])
     """
     call = _DENSE_DB(dz)
+    check_numbers("dense_db", alpha=alpha)
     if use_reference():
         return call.result(reference.dense_db(call.on_host()[0], alpha))
     out = call.empty("out")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from layerwise.reference import dense as reference
 
 from ._arrays import Array
 from ._backend import core, use_reference
+from ._checks import check_numbers
 from ._signature import Call, Signature
 from .config import resolve_threads
 from .random import Philox, check_rng
@@ -21,6 +20,7 @@ _SOFTMAX = Signature("softmax", z="N C")
 _CROSS_ENTROPY = Signature("softmax_cross_entropy", z="N C", labels="N int", weight="N ?")
 _DROPOUT = Signature("dropout", x="N C")
 _DROPOUT_DX = Signature("dropout_dx", dy="N C")
+_SGD = Signature("sgd_momentum", w="...", velocity="...", dw="...")
 
 
 def softmax(
@@ -256,26 +256,22 @@ def sgd_momentum(
     >>> w
     array([0.7])
     """
-    call = _sgd_signature(len(getattr(w, "shape", ())))(w, velocity, dw)
+    call = _SGD(w, velocity, dw)
+    check_numbers("sgd_momentum", rate=rate, momentum=momentum, weight_decay=weight_decay)
     if use_reference():
         host_w, host_velocity, host_dw = call.on_host()
         reference.sgd_momentum(
             host_w, host_velocity, host_dw, rate=rate, momentum=momentum, weight_decay=weight_decay
         )
-        call.store(w, host_w)
-        call.store(velocity, host_velocity)
+        call.store(call.operands[0], host_w)
+        call.store(call.operands[1], host_velocity)
         return
     threads = resolve_threads("sgd_momentum", num_threads)
     core().sgd_momentum(*call.operands, rate, momentum, weight_decay, threads)
 
 
-@functools.cache
-def _sgd_signature(rank: int) -> Signature:
-    axes = " ".join(f"n{i}" for i in range(rank))
-    return Signature("sgd_momentum", w=axes, velocity=axes, dw=axes)
-
-
 def _dropout(call: Call, rate: float, rng: Philox, num_threads: int | None) -> Array:
+    check_numbers(call.op, rate=rate)
     if not 0 <= rate < 1:
         raise ValueError(f"{call.op}: rate must be at least 0 and below 1; got {rate}")
     rng = check_rng(call.op, rng, call.sizes["N"])

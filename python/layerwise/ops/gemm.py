@@ -9,6 +9,7 @@ from layerwise.reference import gemm as reference
 from . import config
 from ._arrays import Array, Matrix
 from ._backend import core, use_reference
+from ._checks import check_choice, check_integer, check_numbers
 from ._signature import Call, Signature
 from .bits import BitMatrix
 from .random import Philox, Purpose, check_rng
@@ -19,6 +20,8 @@ __all__ = ["gemm"]
 ACTIVATIONS = ("none", "sigmoid", "relu", "softplus", "tanh")
 RETURNS = ("mean", "sample", "both")
 _NOISES = ("bernoulli", "gaussian")
+
+_NO_STREAM = Philox(0)
 
 _GEMM = Signature("gemm", a="M K *", b="K N *", c="M N ?", bias="N ?", out="M N ?")
 
@@ -121,6 +124,7 @@ def gemm(
     (2, 3)
     """
     call = _GEMM(a, b, c, bias, out)
+    check_numbers("gemm", alpha=alpha, beta=beta, noise_scale=noise_scale)
     _check_options(activation, noise, returns, packed)
     if beta != 0 and c is None:
         raise ValueError(f"gemm: beta={beta} must come with c; got c=None")
@@ -155,12 +159,6 @@ def _check_options(activation: str, noise: str | None, returns: str, packed: boo
         )
     if packed and noise != "bernoulli":
         raise ValueError(f"gemm: packed must come with noise='bernoulli'; got noise={noise!r}")
-
-
-def check_choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise ValueError unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(f"{op}: {name} must be one of {', '.join(choices)}; got {value!r}")
 
 
 def run_gemm(
@@ -202,27 +200,18 @@ def run_gemm(
             sample = call.empty(*axes)
     compiled = core()
     nbytes = _workspace_bytes(compiled, call, (*a.shape, b.shape[1]), threads, max_workspace)
-    random = {} if rng is None else random_arguments(rng, purpose)
+    stream = _NO_STREAM if rng is None else rng
     compiled.gemm(
         a, b, alpha=alpha, beta=beta, c=c if beta != 0 else None, bias=bias,
         activation=activation, gate=gate, noise=noise or "none", noise_scale=noise_scale,
-        mean=mean, sample=sample, sample_bits=bits, workspace=call.scratch(nbytes, workspace),
-        num_threads=threads, **random,
+        seed=stream.seed, step=stream.step, purpose=purpose << 16 | stream.layer,
+        rows=stream.rows, mean=mean, sample=sample, sample_bits=bits,
+        workspace=call.scratch(nbytes, workspace), num_threads=threads,
     )  # fmt: skip
     if returns == "mean":
         return mean
     drawn = bits if packed else sample
     return drawn if returns == "sample" else (mean, drawn)
-
-
-def random_arguments(rng: Philox, purpose: Purpose) -> dict[str, Any]:
-    """Spell a stream as the compiled gemm takes it."""
-    return {
-        "seed": rng.seed,
-        "step": rng.step,
-        "purpose": purpose << 16 | rng.layer,
-        "rows": rng.rows,
-    }
 
 
 def _workspace_bytes(
@@ -235,6 +224,7 @@ def _workspace_bytes(
     m, k, n = shape
     if max_workspace is None:
         return int(compiled.gemm_workspace(m, n, k, call.dtype, threads))
+    check_integer(call.op, "max_workspace", max_workspace, 0, 2**63 - 1)
     least = int(compiled.gemm_min_workspace(m, n, k, call.dtype, threads))
     if max_workspace < least:
         raise ValueError(

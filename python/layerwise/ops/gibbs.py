@@ -9,17 +9,17 @@ biases a (F,)::
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
 from layerwise.reference import gibbs as reference
 
 from ._arrays import Array, Matrix
 from ._backend import core, use_reference
+from ._checks import check_choice, check_integer
 from ._signature import Call, Signature
 from .bits import BitMatrix
 from .config import resolve_threads
-from .gemm import RETURNS, check_choice, from_reference, run_gemm
+from .gemm import RETURNS, from_reference, run_gemm
 from .random import Philox, Purpose, check_rng
 from .workspace import Workspace
 
@@ -297,12 +297,7 @@ def _check_half_step(
 
 def _check_cd(call: Call, k: int, visible: str, chains: BitMatrix | None) -> int:
     """Check everything but the streams; give the number of sweeps as an int."""
-    try:
-        sweeps = operator.index(k)
-    except TypeError:
-        raise TypeError(f"gibbs_cd: k must be an int; got {type(k).__name__}") from None
-    if not 1 <= sweeps < 2**31:
-        raise ValueError(f"gibbs_cd: k must be at least 1 (and below 2**31); got {sweeps}")
+    sweeps = check_integer("gibbs_cd", "k", k, 1, 2**31 - 1)
     check_choice("gibbs_cd", "visible", visible, ("sample", "mean"))
     if chains is not None and visible != "sample":
         raise ValueError(

@@ -22,6 +22,8 @@ import numpy as np
 from layerwise.reference import philox
 from layerwise.reference.philox import Purpose
 
+from ._checks import check_integer
+
 __all__ = ["Philox", "Purpose", "normal", "uniform"]
 
 _LIMITS = {"seed": 2**64, "step": 2**32, "layer": 2**16}
@@ -66,7 +68,8 @@ class Philox:
 
     def __post_init__(self) -> None:
         for name, limit in _LIMITS.items():
-            object.__setattr__(self, name, _integer(name, getattr(self, name), limit))
+            value = check_integer("Philox", name, getattr(self, name), 0, limit - 1)
+            object.__setattr__(self, name, value)
         object.__setattr__(self, "rows", _row_ids(self.rows))
 
     def at(self, *, step: int | None = None, layer: int | None = None, rows: Any = None) -> Philox:
@@ -176,22 +179,12 @@ def _draw(
     return philox.stream(kind, rng, Purpose(purpose), (rows, units))
 
 
-def _integer(name: str, value: Any, limit: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"Philox: {name} must be an int; got {type(value).__name__}") from None
-    if not 0 <= number < limit:
-        raise ValueError(f"Philox: {name} must be from 0 to {limit - 1}; got {number}")
-    return number
-
-
 def _row_ids(rows: Any) -> int | np.ndarray:
     if isinstance(rows, int):
-        return _integer("rows", rows, 2**32)
+        return check_integer("Philox", "rows", rows, 0, 2**32 - 1)
     ids = np.asarray(rows)
     if ids.ndim == 0:
-        return _integer("rows", rows, 2**32)
+        return check_integer("Philox", "rows", rows, 0, 2**32 - 1)
     if ids.ndim != 1:
         raise ValueError(f"Philox: rows must be an int or have shape (N,); got shape {ids.shape}")
     if ids.dtype == np.uint32:

@@ -286,4 +286,3 @@ def sgd_momentum(
 def _log_softmax(z: Float) -> Float:
     shifted = z - z.max(axis=1, keepdims=True, initial=-np.inf)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-

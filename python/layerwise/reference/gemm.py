@@ -116,7 +116,6 @@ def gemm_bound(
     >>> gemm_bound([[1.0, -2.0]], [[3.0], [4.0]])
     array([[16.]])
     """
-    linear = {"c": c, "alpha": alpha, "beta": beta, "bias": bias}
     magnitude = gemm(
         np.abs(densify(a)),
         np.abs(densify(b)),
@@ -125,7 +124,7 @@ def gemm_bound(
         beta=abs(beta),
         bias=None if bias is None else np.abs(densify(bias)),
     )
-    y = gemm(a, b, activation=activation, **linear)
+    y = gemm(a, b, c=c, alpha=alpha, beta=beta, bias=bias, activation=activation)
     # ReLU's slope jumps at 0, where rounding may change the side: its bound keeps slope 1.
     slope = 1.0 if activation == "relu" else activation_slope(y, activation)
     return slope * magnitude + np.abs(y)
@@ -165,7 +164,7 @@ def activate(z: Float, activation: str) -> Float:
 
 
 def activation_slope(y: Float, activation: str) -> Float:
-    """Derivative of an activation, written in terms of its output y = f(z).
+    """Differentiate an activation, written in terms of its output y = f(z).
 
     Parameters
     ----------
@@ -246,7 +245,7 @@ def add_noise(
 
 
 def densify(x: Any) -> Float:
-    """A matrix in any encoding as a dense float64 array.
+    """Turn a matrix in any encoding into a dense float64 array.
 
     Parameters
     ----------
@@ -271,14 +270,14 @@ def densify(x: Any) -> Float:
 
 
 def unpack_bits(words: NDArray[np.uint64], columns: int) -> Float:
-    """The 0/1 matrix of shape (N, columns) whose rows are packed into 64-bit words."""
+    """Unpack the 0/1 matrix of shape (N, columns) whose rows are packed into 64-bit words."""
     octets = np.ascontiguousarray(words, dtype="<u8").view(np.uint8)
     bits = np.unpackbits(octets, axis=1, count=columns, bitorder="little")
     return bits.astype(np.float64)
 
 
 def pack_bits(x: Float) -> NDArray[np.uint64]:
-    """Words of shape (N, ceil(columns / 64)) that hold a 0/1 matrix; padding bits are zero."""
+    """Pack a 0/1 matrix into words of shape (N, ceil(columns / 64)); padding bits are zero."""
     rows, columns = x.shape
     padded = np.zeros((rows, -(-columns // 64) * 64), np.uint8)
     padded[:, :columns] = x != 0

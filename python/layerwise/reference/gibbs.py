@@ -260,7 +260,7 @@ def gibbs_pseudo_likelihood(v: Any, w: Any, b: ArrayLike, a: ArrayLike) -> Float
 
 
 def at(rng: Any, sweep: int, rows: Any = None) -> SimpleNamespace:
-    """The stream of a later sweep: step ``rng.step + sweep`` modulo 2**32, and other row ids."""
+    """Move a stream to a later sweep, step ``rng.step + sweep`` modulo 2**32, or other row ids."""
     return SimpleNamespace(
         seed=rng.seed,
         step=(rng.step + sweep) % 2**32,

@@ -167,7 +167,7 @@ def uniform(
 def normal(
     seed: int, step: int, purpose: int, layer: int, rows: ArrayLike, units: ArrayLike
 ) -> NDArray[np.float64]:
-    """Standard normal numbers by Box and Muller's transform of pairs of lanes.
+    """Draw standard normal numbers by Box and Muller's transform of pairs of lanes.
 
     Lanes 0 and 1, and lanes 2 and 3, of a block of four units form a pair:
     ``u1 = 1 - uniform(even lane)``, ``u2 = uniform(odd lane)``, ``r = sqrt(-2 ln u1)``; the even
@@ -218,4 +218,4 @@ def stream(kind: Any, rng: Any, purpose: int, shape: tuple[int, int]) -> NDArray
 
 
 def _to_uniform(word: NDArray[np.uint32]) -> NDArray[np.float64]:
-    return (word >> np.uint32(8)) * 2.0**-24
+    return (word >> np.uint32(8)).astype(np.float64) * 2.0**-24
