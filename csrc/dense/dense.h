@@ -25,7 +25,8 @@
 //           count and the batch split (softmax) change no bit; dense_db has the same bits at every
 //           level too.
 // Numerics  z - m_n is at most 0, so no finite z overflows; its rounding gives p a relative
-//           error of a few eps max(1, m_n - z_nc), loss an absolute one of eps max(1, m_n - z_n,label).
+//           error of a few eps max(1, m_n - z_nc), loss an absolute one of a few
+//           eps max(1, m_n - z_n,label).
 //           A row that holds NaN or +inf, or nothing but -inf, gives NaN throughout.
 // Random    Philox, purpose dropout, row ids from random, unit = column. As u is a multiple of
 //           2^-24, comparing with rate rounded up to the next one is the same in both dtypes.

@@ -51,9 +51,9 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int thread
     constexpr int64_t max_height = Tile<T>::max_height;
     p.height = m > 0 ? ceil_div(m, ceil_div(m, max_height)) : 1;
     int64_t row_cuts = max_of(ceil_div(m, 20 * max_height), 1);
-    int64_t col_cuts = max_of(ceil_div(n, max_segment * 4 / static_cast<int64_t>(sizeof(T))), 1);
+    int64_t col_cuts = max_of(ceil_div(n, max_segment), 1);
     while (row_cuts * col_cuts < 4 * threads) {  // small products: enough tasks to share out
-        if (n / col_cuts > 256)
+        if (n / col_cuts > 128)
             ++col_cuts;
         else if (m / row_cuts > 8 * max_height)
             ++row_cuts;

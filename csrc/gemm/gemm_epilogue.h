@@ -50,7 +50,7 @@ LW_INLINE Vec<T> activation_slope(Activation f, Vec<T> y) {
 }
 
 // The segment length the stack buffers below hold; column blocks are never wider.
-constexpr int64_t max_segment = 512;
+constexpr int64_t max_segment = 256;
 
 // z = alpha s + beta c + bias, in place in s.
 template <class T>

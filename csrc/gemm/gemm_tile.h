@@ -18,8 +18,9 @@ struct Tile {
     static constexpr int max_height = 6;
 #endif
     static constexpr int64_t width = 2 * lanes<T>;
-    // A depth block of one B panel and the A panel beside it fill most of a 32 KiB L1.
-    static constexpr int64_t depth = (LW_VECTOR_BYTES == 64 ? 24576 : 20480) / (width * sizeof(T));
+    // A depth block of a B panel is 32 KiB: it streams from L2 as fast as the tile eats it, and the
+    // longer the block the less the start and end of a tile cost.
+    static constexpr int64_t depth = 32768 / (width * sizeof(T));
 };
 
 // c (height, width; row stride ldc) = a b over one depth block, or c + a b where not the first.
