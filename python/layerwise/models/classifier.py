@@ -47,7 +47,7 @@ class DBNClassifier(ClassifierMixin, BaseEstimator):
         hidden layers start at random weights, suited to sigmoid units: the plain net.
     learning_rate : float, default 0.1
         Of the fine-tuning, at its first update; it falls in a straight line to zero at the last.
-    batch_size : int, default 100
+    batch_size : int, default 20
         Rows of a minibatch in the fine-tuning; the last of an epoch may have fewer.
     n_iter : int, default 30
         Epochs of the fine-tuning.
@@ -120,7 +120,7 @@ class DBNClassifier(ClassifierMixin, BaseEstimator):
         *,
         pretrain: bool | DBN = True,
         learning_rate: float = 0.1,
-        batch_size: int = 100,
+        batch_size: int = 20,
         n_iter: int = 30,
         momentum: float = 0.9,
         weight_decay: float = 0.0,

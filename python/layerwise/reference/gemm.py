@@ -206,7 +206,7 @@ def sigmoid(z: Float) -> Float:
 
 def softplus(z: Float) -> Float:
     """``log(1 + exp(z))``, free of overflow."""
-    return np.logaddexp(0.0, z)
+    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
 
 def add_noise(
