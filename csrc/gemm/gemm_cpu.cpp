@@ -39,9 +39,11 @@ static size_t packed_b_bytes(int64_t k, int64_t n) {
     return padded(round_up(max_of(n, 1), Tile<T>::width) * k * static_cast<int64_t>(sizeof(T)));
 }
 
-template <class T>
-static int64_t list_capacity(int64_t rows, int64_t k) {
-    return static_cast<int64_t>(sparse_threshold * static_cast<double>(rows * k)) + 64;
+// How many starts and entries the lists of one row block hold at most.
+LW_INLINE int64_t list_starts(const Plan& p) { return p.block_rows * ceil_div(p.k, p.depth) + 1; }
+
+LW_INLINE int64_t list_capacity(const Plan& p) {
+    return static_cast<int64_t>(sparse_threshold * static_cast<double>(p.block_rows * p.k)) + 64;
 }
 
 template <class T>
@@ -67,10 +69,10 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int thread
     p.ld = p.block_cols + 64 / static_cast<int64_t>(sizeof(T));
     p.row_blocks = ceil_div(m, p.block_rows);
     p.col_blocks = ceil_div(n, p.block_cols);
-    p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
+    p.depth = k > 0 ? round_up(ceil_div(k, ceil_div(k, Tile<T>::depth)), 64) : 64;
     const int64_t size = sizeof(T);
     const int64_t dense = (p.block_rows * k + lanes<T>) * size;
-    const int64_t lists = (p.block_rows + 1) * 8 + list_capacity<T>(p.block_rows, k) * (4 + size) + 64;
+    const int64_t lists = list_starts(p) * 8 + list_capacity(p) * (4 + size);
     p.a_block_bytes = padded(dense > lists ? dense : lists);
     p.b_bytes = packed_b ? 0 : packed_b_bytes<T>(k, n);
     p.scratch_bytes = padded(p.block_rows * p.ld * size);
@@ -140,8 +142,8 @@ static ABlock<T> a_block_at(const Plan& p, void* memory, bool sparse) {
     block.panels = static_cast<const T*>(memory);
     char* at = static_cast<char*>(memory);
     block.lists.start = reinterpret_cast<int64_t*>(at);
-    at += (p.block_rows + 1) * 8;
-    const int64_t capacity = list_capacity<T>(p.block_rows, p.k);
+    at += list_starts(p) * 8;
+    const int64_t capacity = list_capacity(p);
     block.lists.values = reinterpret_cast<T*>(at);
     block.lists.indices = reinterpret_cast<int32_t*>(at + capacity * static_cast<int64_t>(sizeof(T)));
     return block;
@@ -163,12 +165,7 @@ static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, i
                               void* memory) {
     ABlock<T> block = a_block_at<T>(p, memory, wants_lists(g, i0, rows));
     if (block.sparse) {
-        if (g.a.encoding == Encoding::csr) {
-            block.lists = {const_cast<int64_t*>(g.a.csr.indptr) + i0,
-                           const_cast<int32_t*>(g.a.csr.indices), const_cast<T*>(g.a.csr.values)};
-        } else {
-            list_rows(g.a, i0, rows, block.lists);
-        }
+        list_rows(g.a, i0, rows, p.depth, block.lists);
         return block;
     }
     T* out = static_cast<T*>(memory);
@@ -246,12 +243,16 @@ static void sparse_block(const Plan& p, const RowLists<T>& lists, const T* b, in
                          const Sums<T>& s) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
+    const int64_t chunks = ceil_div(p.k, p.depth);
     for (int64_t q = 0; q < panels; q += sparse_panels) {
         const SparseTile<T> tile = sparse_tile_of<T>(min_of(sparse_panels, panels - q));
-        for (int64_t r = 0; r < rows; ++r) {
-            const int64_t begin = lists.start[r], end = lists.start[r + 1];
-            tile(end - begin, lists.indices + begin, lists.values ? lists.values + begin : nullptr,
-                 b + q * p.k * width, p.k * width, s.data + r * s.ld + q * width);
+        for (int64_t c = 0; c < chunks; ++c) {
+            for (int64_t r = 0; r < rows; ++r) {
+                const int64_t begin = lists.start[r * chunks + c];
+                const int64_t end = lists.start[r * chunks + c + 1];
+                tile(end - begin, lists.indices + begin, lists.values ? lists.values + begin : nullptr,
+                     b + q * p.k * width, p.k * width, c == 0, s.data + r * s.ld + q * width);
+            }
         }
     }
 }

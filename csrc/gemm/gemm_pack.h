@@ -151,7 +151,8 @@ static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t height, T scal
 
 // --- A, lists of non-zeros -------------------------------------------------------------------------
 
-// Rows as index lists: row r's non-zeros are entries [start[r], start[r + 1]).
+// Rows as index lists, cut at every `depth` columns into `chunks`: the non-zeros of row r's chunk c are
+// entries [start[r * chunks + c], start[r * chunks + c + 1]).
 template <class T>
 struct RowLists {
     int64_t* start;
@@ -191,31 +192,56 @@ static int64_t count_nonzeros(const Operand<T>& a, int64_t i0, int64_t rows, int
     return count;
 }
 
-// Fills the lists of rows [i0, i0 + rows) from a dense matrix with unit column stride or from bits.
-// Values are gathered for dense rows only, and dropped again where they are all ones.
+// Where the chunks of CSR rows begin.
 template <class T>
-static void list_rows(const Operand<T>& a, int64_t i0, int64_t rows, RowLists<T>& lists) {
+static void list_csr_rows(const CsrMatrix<T>& a, int64_t i0, int64_t rows, int64_t depth,
+                          RowLists<T>& lists) {
+    int64_t* start = lists.start;
+    for (int64_t i = i0; i < i0 + rows; ++i)
+        for (int64_t k = 0; k < a.cols; k += depth) *start++ = csr_lower_bound(a, i, k);
+    *start = a.indptr[i0 + rows];
+    lists.indices = const_cast<int32_t*>(a.indices);
+    lists.values = const_cast<T*>(a.values);
+}
+
+// Columns [k0, k1) of one row, k0 a multiple of 64; returns how many non-zeros were listed.
+template <class T>
+static int64_t list_range(const Operand<T>& a, int64_t i, int64_t k0, int64_t k1, int32_t* indices) {
+    int64_t n = 0;
+    if (a.encoding == Encoding::bits) {
+        const uint64_t* words = a.bits.words + i * a.bits.row_stride;
+        for (int64_t k = k0; k < k1; k += 64) n += list_bits(words[k / 64], k, indices + n);
+    } else {
+        const T* row = a.dense.data + i * a.dense.row_stride;
+        for (int64_t k = k0; k < k1; k += lanes<T>)
+            n += list_bits(nonzero_bits(row + k, min_of(lanes<T>, k1 - k)), k, indices + n);
+    }
+    return n;
+}
+
+// Fills the lists of rows [i0, i0 + rows); depth is a multiple of 64. A dense matrix has unit column
+// stride here; its values are gathered, and dropped again where they are all ones.
+template <class T>
+static void list_rows(const Operand<T>& a, int64_t i0, int64_t rows, int64_t depth, RowLists<T>& lists) {
+    if (a.encoding == Encoding::csr) return list_csr_rows(a.csr, i0, rows, depth, lists);
+    const int64_t cols = operand_cols(a);
+    int64_t* start = lists.start;
     int64_t n = 0;
     bool ones = true;
-    for (int64_t r = 0; r < rows; ++r) {
-        lists.start[r] = n;
-        if (a.encoding == Encoding::bits) {
-            const uint64_t* words = a.bits.words + (i0 + r) * a.bits.row_stride;
-            for (int64_t w = 0; w < ceil_div(a.bits.cols, 64); ++w)
-                n += list_bits(words[w], w * 64, lists.indices + n);
-        } else {
-            const T* row = a.dense.data + (i0 + r) * a.dense.row_stride;
-            const int64_t begin = n;
-            for (int64_t k = 0; k < a.dense.cols; k += lanes<T>)
-                n += list_bits(nonzero_bits(row + k, min_of(lanes<T>, a.dense.cols - k)), k,
-                               lists.indices + n);
+    for (int64_t i = i0; i < i0 + rows; ++i) {
+        const int64_t begin = n;
+        for (int64_t k = 0; k < cols; k += depth) {
+            *start++ = n;
+            n += list_range(a, i, k, min_of(k + depth, cols), lists.indices + n);
+        }
+        if (a.encoding == Encoding::dense) {
             for (int64_t e = begin; e < n; ++e) {
-                lists.values[e] = row[lists.indices[e]];
+                lists.values[e] = a.dense.data[i * a.dense.row_stride + lists.indices[e]];
                 ones &= lists.values[e] == T(1);
             }
         }
     }
-    lists.start[rows] = n;
+    *start = n;
     if (ones) lists.values = nullptr;
 }
 

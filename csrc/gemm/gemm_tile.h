@@ -61,13 +61,19 @@ static DenseTile<T> dense_tile_of(int64_t wanted, bool first) {
     return first ? dense_tile<T, height, true> : dense_tile<T, height, false>;
 }
 
-// One row of A given by its non-zeros: c (panels * width) = sum over i of values[i] * B[indices[i]].
-// values null: all ones. b is the first of `panels` neighbouring panels, each panel_stride apart.
+// One row of A given by its non-zeros in a depth block: c (panels * width) = sum over i of values[i] *
+// B[indices[i]], or c plus that where not the first block. values null: all ones. b is the first of
+// `panels` neighbouring panels, each panel_stride apart.
 template <class T, int panels>
 static void sparse_tile(int64_t count, const int32_t* indices, const T* values, const T* b,
-                        int64_t panel_stride, T* c) {
+                        int64_t panel_stride, bool first, T* c) {
     constexpr int64_t width = Tile<T>::width;
-    Vec<T> sum[panels][2] = {};
+    Vec<T> sum[panels][2];
+#pragma GCC unroll 8
+    for (int p = 0; p < panels; ++p) {
+        sum[p][0] = first ? Vec<T>{} : load(c + p * width);
+        sum[p][1] = first ? Vec<T>{} : load(c + p * width + lanes<T>);
+    }
     for (int64_t i = 0; i < count; ++i) {
         const T* row = b + indices[i] * width;
         const Vec<T> x = splat(values ? values[i] : T(1));
@@ -90,7 +96,7 @@ constexpr int sparse_panels = 4;
 
 template <class T>
 using SparseTile = void (*)(int64_t count, const int32_t* indices, const T* values, const T* b,
-                            int64_t panel_stride, T* c);
+                            int64_t panel_stride, bool first, T* c);
 
 template <class T, int panels = sparse_panels>
 static SparseTile<T> sparse_tile_of(int64_t wanted) {

@@ -15,7 +15,7 @@ def binary(rng):
 def test_the_first_layer_is_an_rbm_on_the_data_and_the_second_on_its_means(binary):
     dbn = DBN((7, 5), n_iter=2, batch_size=20, random_state=0).fit(binary)
     options = {
-        "n_iter": 2, "batch_size": 20, "learning_rate": 0.05, "momentum": 0.5,
+        "n_iter": 2, "batch_size": 20, "learning_rate": 0.1, "momentum": 0.5,
         "final_momentum": 0.9, "weight_decay": 2e-4, "random_state": 0,
     }  # fmt: skip
     first = RBM(7, **options).fit(binary)

@@ -35,11 +35,11 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     ----------
     n_components : int or sequence of int, default (500, 500)
         Hidden units of each layer, from the lowest up.
-    learning_rate : float or sequence of float, default 0.05
+    learning_rate : float or sequence of float, default 0.1
         One for all layers, or one each.
-    batch_size : int, default 100
+    batch_size : int, default 50
         Rows of a minibatch; the last of an epoch may have fewer.
-    n_iter : int or sequence of int, default 10
+    n_iter : int or sequence of int, default 20
         Epochs of each layer.
     verbose : int, default 0
         As for `RBM`, layer by layer.
@@ -107,9 +107,9 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self,
         n_components: int | Sequence[int] = (500, 500),
         *,
-        learning_rate: float | Sequence[float] = 0.05,
-        batch_size: int = 100,
-        n_iter: int | Sequence[int] = 10,
+        learning_rate: float | Sequence[float] = 0.1,
+        batch_size: int = 50,
+        n_iter: int | Sequence[int] = 20,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
         learning: str | nn.LearningRule | Sequence[str | nn.LearningRule] = "cd",
