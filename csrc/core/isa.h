@@ -13,11 +13,11 @@
 #define LW_CONCAT(a, b) LW_CONCAT_(a, b)
 #define LW_ISA_NAMESPACE LW_CONCAT(isa_, LW_ISA)
 
-// In a family's header, after `struct GemmKernels {...};`: declares isa_v2::gemm_kernels() and so on.
-// Each level's object defines its own `const GemmKernels& gemm_kernels()`.
+// In a family's header, after `struct GemmKernels {...};`: declares isa_v2::gemm_kernels() and so
+// on. Each level's object defines its own `const GemmKernels& gemm_kernels()`.
 #define LW_DECLARE_ONE_(index, level, Table, name) \
     namespace isa_##level {                        \
-    const Table& name();                           \
+        const Table& name();                       \
     }
 #define LW_DECLARE_KERNELS(Table, name) LW_ISA_LEVELS(LW_DECLARE_ONE_, Table, name)
 
@@ -25,10 +25,10 @@
 #define LW_CASE_(index, level, name) \
     case index:                      \
         return isa_##level::name();
-#define LW_SELECT_KERNELS(Table, name)                \
-    static const Table& name(int isa) {               \
+#define LW_SELECT_KERNELS(Table, name)                 \
+    static const Table& name(int isa) {                \
         switch (isa) { LW_ISA_LEVELS(LW_CASE_, name) } \
-        __builtin_unreachable();                      \
+        __builtin_unreachable();                       \
     }
 
 namespace layerwise {

@@ -1,5 +1,5 @@
-// Typed views that kernels take. Plain structs without member functions: an ISA object that includes
-// this header emits no symbol that another object could pick up.
+// Typed views that kernels take. Plain structs without member functions: an ISA object that
+// includes this header emits no symbol that another object could pick up.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ struct BitMatrix {
     int64_t row_stride = 0;  // in words
 };
 
-// Compressed sparse rows with columns ascending and unique within a row; values null means all ones.
+// Compressed sparse rows with columns ascending and unique within a row; values null means all
+// ones.
 template <class T>
 struct CsrMatrix {
     const int64_t* indptr = nullptr;

@@ -3,7 +3,8 @@
 //   key     = (seed low, seed high)
 //   counter = (step, purpose << 16 | layer, global row id, unit / 4),  lane = unit % 4
 //   uniform = (word >> 8) * 2^-24 in both dtypes, so a sample does not depend on the dtype of u
-//   normal  : units 2p and 2p + 1 of a counter share u1 = 1 - uniform(word 2p), u2 = uniform(word 2p+1);
+//   normal  : units 2p and 2p + 1 of a counter share u1 = 1 - uniform(word 2p), u2 = uniform(word
+//   2p+1);
 //             sqrt(-2 ln u1) times cos(2 pi u2) for the even unit, sin(2 pi u2) for the odd
 //
 // reference/philox.py is the same layout in NumPy. Include from *_cpu.cpp files only.
@@ -16,7 +17,8 @@ namespace layerwise::LW_ISA_NAMESPACE {
 
 // Words for units [unit, unit + 4 * lanes<uint64_t>) of one row; unit % 4 == 0. One counter in each
 // 64-bit lane; what the upper halves hold between rounds is never read.
-LW_INLINE void philox_words(const RandomStream& stream, uint32_t row, int64_t unit, uint32_t* words) {
+LW_INLINE void philox_words(const RandomStream& stream, uint32_t row, int64_t unit,
+                            uint32_t* words) {
     using U = Vec<uint64_t>;
     constexpr int64_t counters = lanes<uint64_t>;
     U c0 = splat<uint64_t>(stream.step), c1 = splat<uint64_t>(stream.purpose),

@@ -1,5 +1,5 @@
-// Vectors for the ISA objects: written once over the compiler's vector extensions, with intrinsics only
-// where the extensions have no word for the instruction. Include from *_cpu.cpp files only.
+// Vectors for the ISA objects: written once over the compiler's vector extensions, with intrinsics
+// only where the extensions have no word for the instruction. Include from *_cpu.cpp files only.
 #pragma once
 
 #include <cstddef>
@@ -152,8 +152,9 @@ LW_INLINE Vec<T> min_keep_nan(Vec<T> x, Vec<T> ceiling) {
     return select<T>(x > ceiling, ceiling, x);
 }
 
-// a * b + c: one rounding where the level has the instruction, two at v2. The compiler is told not to
-// contract (-ffp-contract=off), so that where the roundings fall is decided here and nowhere else.
+// a * b + c: one rounding where the level has the instruction, two at v2. The compiler is told not
+// to contract (-ffp-contract=off), so that where the roundings fall is decided here and nowhere
+// else.
 LW_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 #if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
     return _mm512_fmadd_ps(a, b, c);
@@ -208,11 +209,9 @@ LW_INLINE Vec<double> sqrt(Vec<double> x) {
 // Products of the low 32 bits of each 64-bit lane.
 LW_INLINE Vec<uint64_t> multiply_low_halves(Vec<uint64_t> a, Vec<uint64_t> b) {
 #if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
-    return bit_cast<Vec<uint64_t>>(
-        _mm512_mul_epu32(bit_cast<__m512i>(a), bit_cast<__m512i>(b)));
+    return bit_cast<Vec<uint64_t>>(_mm512_mul_epu32(bit_cast<__m512i>(a), bit_cast<__m512i>(b)));
 #elif defined(__AVX2__) && LW_VECTOR_BYTES == 32
-    return bit_cast<Vec<uint64_t>>(
-        _mm256_mul_epu32(bit_cast<__m256i>(a), bit_cast<__m256i>(b)));
+    return bit_cast<Vec<uint64_t>>(_mm256_mul_epu32(bit_cast<__m256i>(a), bit_cast<__m256i>(b)));
 #elif defined(__SSE2__) && LW_VECTOR_BYTES == 16
     return bit_cast<Vec<uint64_t>>(_mm_mul_epu32(bit_cast<__m128i>(a), bit_cast<__m128i>(b)));
 #else

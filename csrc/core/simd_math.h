@@ -88,7 +88,8 @@ LW_INLINE Vec<T> expm1_negative(Vec<T> x) {
     return fma(scale, p, scale - T(1));
 }
 
-// log of positive normal numbers; NaN and infinity give NaN. Coefficients: fdlibm's e_log.c and e_logf.c (Sun Microsystems).
+// log of positive normal numbers; NaN and infinity give NaN. Coefficients: fdlibm's e_log.c and
+// e_logf.c (Sun Microsystems).
 template <class T>
 LW_INLINE Vec<T> log_polynomial(Vec<T> z) {
     if constexpr (sizeof(T) == 4) {

@@ -1,4 +1,5 @@
-// Calling gemm from another family's kernels, at the same ISA level. Include from *_cpu.cpp files only.
+// Calling gemm from another family's kernels, at the same ISA level. Include from *_cpu.cpp files
+// only.
 #pragma once
 
 #include "core/operand.h"

@@ -71,7 +71,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int thread
     p.col_blocks = ceil_div(n, p.block_cols);
     p.depth = k > 0 ? round_up(ceil_div(k, ceil_div(k, Tile<T>::depth)), 64) : 64;
     const int64_t size = sizeof(T);
-    const int64_t dense = (p.block_rows * k + lanes<T>) * size;
+    const int64_t dense = (p.block_rows * k + lanes<T>)*size;
     const int64_t lists = list_starts(p) * 8 + list_capacity(p) * (4 + size);
     p.a_block_bytes = padded(dense > lists ? dense : lists);
     p.b_bytes = packed_b ? 0 : packed_b_bytes<T>(k, n);
@@ -107,12 +107,13 @@ static size_t min_workspace(const GemmShape& s, const Target& target) {
     return plan_within<T>(s.m, s.n, s.k, s.packed_b, target.num_threads, 0).bytes;
 }
 
-// --- packing ---------------------------------------------------------------------------------------
+// --- packing
+// ---------------------------------------------------------------------------------------
 
 // Columns [j0, j0 + n) of [b; tail] into panels of depth k_total.
 template <class T>
-static Status pack_b_columns(const Operand<T>& b, const Operand<T>& tail, int64_t j0, int64_t n, T* out,
-                             const Target& target) {
+static Status pack_b_columns(const Operand<T>& b, const Operand<T>& tail, int64_t j0, int64_t n,
+                             T* out, const Target& target) {
     // Long runs along the memory of B: down one panel where its columns are contiguous, else across
     // panels, a few rows at a time so that they stay in L1 from panel to panel.
     constexpr int64_t width = Tile<T>::width;
@@ -131,7 +132,8 @@ static Status pack_b_columns(const Operand<T>& b, const Operand<T>& tail, int64_
         const int64_t k1 = min_of(k0 + rows_per_task, operand_rows(*source));
         const int64_t first = task / all_chunks * panels_per_task;
         for (int64_t panel = first; panel < min_of(first + panels_per_task, panels); ++panel)
-            pack_b_panel(*source, k0, k1, j0 + panel * width, out + (panel * k + base + k0) * width);
+            pack_b_panel(*source, k0, k1, j0 + panel * width,
+                         out + (panel * k + base + k0) * width);
     });
 }
 
@@ -145,7 +147,8 @@ static ABlock<T> a_block_at(const Plan& p, void* memory, bool sparse) {
     at += list_starts(p) * 8;
     const int64_t capacity = list_capacity(p);
     block.lists.values = reinterpret_cast<T*>(at);
-    block.lists.indices = reinterpret_cast<int32_t*>(at + capacity * static_cast<int64_t>(sizeof(T)));
+    block.lists.indices =
+        reinterpret_cast<int32_t*>(at + capacity * static_cast<int64_t>(sizeof(T)));
     return block;
 }
 
@@ -182,9 +185,11 @@ static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, i
     return block;
 }
 
-// --- one block of C --------------------------------------------------------------------------------
+// --- one block of C
+// --------------------------------------------------------------------------------
 
-// The next panel of B comes from L3 or memory while the tiles of this one run: 1/5 faster at 1024^3.
+// The next panel of B comes from L3 or memory while the tiles of this one run: 1/5 faster at
+// 1024^3.
 template <class T>
 LW_INLINE void prefetch(const T* p, int64_t n) {
     for (int64_t i = 0; i < n; i += 64 / static_cast<int64_t>(sizeof(T)))
@@ -200,8 +205,8 @@ struct Sums {
 
 // One panel of B against all row panels of A, over one depth block.
 template <class T>
-static void dense_panel(const Plan& p, int64_t k, int64_t depth, const T* a, const T* b, const T* b_next,
-                        int64_t rows, const Sums<T>& s) {
+static void dense_panel(const Plan& p, int64_t k, int64_t depth, const T* a, const T* b,
+                        const T* b_next, int64_t rows, const Sums<T>& s) {
     const bool first = k == 0;
     const int64_t share = ceil_div(depth * Tile<T>::width, ceil_div(rows, p.height));
     const DenseTile<T> tile = dense_tile_of<T>(p.height, first);
@@ -211,7 +216,8 @@ static void dense_panel(const Plan& p, int64_t k, int64_t depth, const T* a, con
         tile(depth, a + r * p.k + k * p.height, b, s.data + r * s.ld, s.ld);
     }
     if (const int64_t height = rows - r; height > 0)
-        dense_tile_of<T>(height, first)(depth, a + r * p.k + k * height, b, s.data + r * s.ld, s.ld);
+        dense_tile_of<T>(height, first)(depth, a + r * p.k + k * height, b, s.data + r * s.ld,
+                                        s.ld);
 }
 
 template <class T>
@@ -239,8 +245,8 @@ static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int
 }
 
 template <class T>
-static void sparse_block(const Plan& p, const RowLists<T>& lists, const T* b, int64_t rows, int64_t cols,
-                         const Sums<T>& s) {
+static void sparse_block(const Plan& p, const RowLists<T>& lists, const T* b, int64_t rows,
+                         int64_t cols, const Sums<T>& s) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
     const int64_t chunks = ceil_div(p.k, p.depth);
@@ -250,14 +256,16 @@ static void sparse_block(const Plan& p, const RowLists<T>& lists, const T* b, in
             for (int64_t r = 0; r < rows; ++r) {
                 const int64_t begin = lists.start[r * chunks + c];
                 const int64_t end = lists.start[r * chunks + c + 1];
-                tile(end - begin, lists.indices + begin, lists.values ? lists.values + begin : nullptr,
-                     b + q * p.k * width, p.k * width, c == 0, s.data + r * s.ld + q * width);
+                tile(end - begin, lists.indices + begin,
+                     lists.values ? lists.values + begin : nullptr, b + q * p.k * width,
+                     p.k * width, c == 0, s.data + r * s.ld + q * width);
             }
         }
     }
 }
 
-// --- the product -----------------------------------------------------------------------------------
+// --- the product
+// -----------------------------------------------------------------------------------
 
 // The sums are the result: they can grow where they belong. 3% at 1024^3.
 template <class T>
@@ -288,7 +296,8 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const int64_t block_rows = rows_of(row_block), cols = min_of(p.block_cols, p.n - j);
         const int64_t i = i0 + row_block * p.block_rows;
         const bool in_place = plain && cols % Tile<T>::width == 0;
-        Sums<T> s = {reinterpret_cast<T*>(scratch + static_cast<size_t>(thread) * p.scratch_bytes), p.ld};
+        Sums<T> s = {reinterpret_cast<T*>(scratch + static_cast<size_t>(thread) * p.scratch_bytes),
+                     p.ld};
         if (in_place) s = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
         const ABlock<T>& a = blocks[row_block];
         if (a.sparse)

@@ -6,8 +6,9 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// A strided row segment as contiguous values; buffer is used where the row is not contiguous already or
-// a whole-vector read could leave it. Returned values are readable up to round_up(n, lanes).
+// A strided row segment as contiguous values; buffer is used where the row is not contiguous
+// already or a whole-vector read could leave it. Returned values are readable up to round_up(n,
+// lanes).
 template <class T>
 LW_INLINE const T* gather(const T* p, int64_t stride, int64_t n, T* buffer) {
     if (stride == 1 && n % lanes<T> == 0) return p;
@@ -27,11 +28,16 @@ LW_INLINE void scatter(const T* values, int64_t n, T* p, int64_t stride) {
 template <class T>
 LW_INLINE Vec<T> activate(Activation f, Vec<T> z) {
     switch (f) {
-        case Activation::sigmoid: return sigmoid<T>(z);
-        case Activation::relu: return max_keep_nan<T>(z, Vec<T>{});
-        case Activation::softplus: return softplus<T>(z);
-        case Activation::tanh: return tanh<T>(z);
-        case Activation::none: break;
+        case Activation::sigmoid:
+            return sigmoid<T>(z);
+        case Activation::relu:
+            return max_keep_nan<T>(z, Vec<T>{});
+        case Activation::softplus:
+            return softplus<T>(z);
+        case Activation::tanh:
+            return tanh<T>(z);
+        case Activation::none:
+            break;
     }
     return z;
 }
@@ -40,11 +46,16 @@ LW_INLINE Vec<T> activate(Activation f, Vec<T> z) {
 template <class T>
 LW_INLINE Vec<T> activation_slope(Activation f, Vec<T> y) {
     switch (f) {
-        case Activation::sigmoid: return y * (T(1) - y);
-        case Activation::relu: return select<T>(y > T(0), splat<T>(T(1)), Vec<T>{});
-        case Activation::softplus: return -expm1_negative<T>(-y);
-        case Activation::tanh: return (T(1) - y) * (T(1) + y);
-        case Activation::none: break;
+        case Activation::sigmoid:
+            return y * (T(1) - y);
+        case Activation::relu:
+            return select<T>(y > T(0), splat<T>(T(1)), Vec<T>{});
+        case Activation::softplus:
+            return -expm1_negative<T>(-y);
+        case Activation::tanh:
+            return (T(1) - y) * (T(1) + y);
+        case Activation::none:
+            break;
     }
     return splat<T>(T(1));
 }
@@ -59,8 +70,8 @@ static void affine_segment(const Epilogue<T>& e, int64_t i, int64_t j0, int64_t 
     if (e.alpha != T(1))
         for (int64_t j = 0; j < n; j += lanes<T>) store(s + j, load(s + j) * e.alpha);
     if (e.beta != T(0)) {
-        const T* c = gather(e.c.data + i * e.c.row_stride + j0 * e.c.col_stride, e.c.col_stride, n,
-                            buffer);
+        const T* c =
+            gather(e.c.data + i * e.c.row_stride + j0 * e.c.col_stride, e.c.col_stride, n, buffer);
         const Vec<T> beta = splat(e.beta);
         for (int64_t j = 0; j < n; j += lanes<T>) store(s + j, fma(beta, load(c + j), load(s + j)));
     }
@@ -94,11 +105,16 @@ static void nonlinear_segment(const Epilogue<T>& e, int64_t i, int64_t j0, int64
 template <class T>
 static void activation_segment(const Epilogue<T>& e, int64_t i, int64_t j0, int64_t n, T* s) {
     switch (e.activation) {
-        case Activation::none: return;
-        case Activation::sigmoid: return nonlinear_segment<Activation::sigmoid>(e, i, j0, n, s);
-        case Activation::relu: return nonlinear_segment<Activation::relu>(e, i, j0, n, s);
-        case Activation::softplus: return nonlinear_segment<Activation::softplus>(e, i, j0, n, s);
-        case Activation::tanh: return nonlinear_segment<Activation::tanh>(e, i, j0, n, s);
+        case Activation::none:
+            return;
+        case Activation::sigmoid:
+            return nonlinear_segment<Activation::sigmoid>(e, i, j0, n, s);
+        case Activation::relu:
+            return nonlinear_segment<Activation::relu>(e, i, j0, n, s);
+        case Activation::softplus:
+            return nonlinear_segment<Activation::softplus>(e, i, j0, n, s);
+        case Activation::tanh:
+            return nonlinear_segment<Activation::tanh>(e, i, j0, n, s);
     }
 }
 
@@ -140,11 +156,11 @@ static void sample_segment(const GemmArgs<T>& g, int64_t i, int64_t j0, int64_t 
                 g.sample.col_stride);
 }
 
-// Rows [i0, i0 + rows), columns [j0, j0 + n) of the result from the sums in s (row stride ld, readable
-// and writable up to round_up(n, lanes)); j0 is a multiple of 64.
+// Rows [i0, i0 + rows), columns [j0, j0 + n) of the result from the sums in s (row stride ld,
+// readable and writable up to round_up(n, lanes)); j0 is a multiple of 64.
 template <class T>
-static void finish_block(const GemmArgs<T>& g, int64_t i0, int64_t rows, int64_t j0, int64_t n, T* s,
-                         int64_t ld) {
+static void finish_block(const GemmArgs<T>& g, int64_t i0, int64_t rows, int64_t j0, int64_t n,
+                         T* s, int64_t ld) {
     for (int64_t i = i0; i < i0 + rows; ++i, s += ld) {
         affine_segment(g.epilogue, i, j0, n, s);
         activation_segment(g.epilogue, i, j0, n, s);

@@ -1,7 +1,8 @@
 // Packing: copies of A and B in the order the tiles read them.
 //
 //   B: panels of Tile::width columns, each [k][width] over the whole depth.
-//   A: panels of `height` rows, each [k][height] over the whole depth; or, for rows with many zeros,
+//   A: panels of `height` rows, each [k][height] over the whole depth; or, for rows with many
+//   zeros,
 //      lists of their non-zeros.
 // Columns of B beyond the matrix are zeros.
 #pragma once
@@ -11,7 +12,8 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// --- transposing lanes x lanes in registers --------------------------------------------------------
+// --- transposing lanes x lanes in registers
+// --------------------------------------------------------
 
 template <int... i>
 struct Indices {};
@@ -46,7 +48,8 @@ LW_INLINE void transpose(Vec<T>* v) {
     transpose_step<T, static_cast<int>(lanes<T>) / 2>(v);
 }
 
-// --- B ---------------------------------------------------------------------------------------------
+// --- B
+// ---------------------------------------------------------------------------------------------
 
 // Rows [k0, k1) of one panel from a dense matrix; out is the panel's row k0.
 template <class T>
@@ -99,7 +102,8 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
     }
 }
 
-// --- A, dense panels -------------------------------------------------------------------------------
+// --- A, dense panels
+// -------------------------------------------------------------------------------
 
 // Rows [i0, i0 + height) of A, times scale, to out[k][height]. May write up to lanes - 1 elements
 // past the end; panels are packed in ascending order and the last is followed by padding.
@@ -114,7 +118,7 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, T
                 for (int64_t r = 0; r < lanes<T>; ++r) {
                     const int64_t row = c * lanes<T> + r;
                     v[c][r] = row < height ? load(a.data + (i0 + row) * a.row_stride + k) * scale
-                                         : Vec<T>{};
+                                           : Vec<T>{};
                 }
                 transpose<T>(v[c]);
             }
@@ -133,26 +137,35 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, T
             out[r] = a.data[(i0 + r) * a.row_stride + k * a.col_stride] * scale;
 }
 
+// The same from bits: a word of every row at a time becomes a small dense matrix.
 template <class T>
-static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t height, T scale, T* out) {
-    if (a.encoding == Encoding::dense) return pack_a_dense(a.dense, i0, height, scale, out);
-    const int64_t cols = operand_cols(a);
-    for (int64_t i = 0; i < cols * height; ++i) out[i] = T(0);
-    for (int64_t r = 0; r < height; ++r) {
-        if (a.encoding == Encoding::bits) {
-            for (int64_t k = 0; k < cols; ++k)
-                if (bit_at(a.bits, i0 + r, k)) out[k * height + r] = scale;
-        } else {
-            for (int64_t e = a.csr.indptr[i0 + r]; e < a.csr.indptr[i0 + r + 1]; ++e)
-                out[a.csr.indices[e] * height + r] = csr_value(a.csr, e) * scale;
-        }
+static void pack_a_bits(const BitMatrix<const uint64_t>& a, int64_t i0, int64_t height, T scale,
+                        T* out) {
+    constexpr int64_t whole_vectors = (Tile<T>::max_height + lanes<T> - 1) / lanes<T> * lanes<T>;
+    alignas(64) T cells[whole_vectors * 64];
+    for (int64_t k = 0; k < a.cols; k += 64) {
+        for (int64_t r = 0; r < height; ++r)
+            expand_bits(a.words[(i0 + r) * a.row_stride + k / 64], 64, cells + r * 64);
+        const Matrix<const T> word = {cells, height, min_of(64, a.cols - k), 64, 1};
+        pack_a_dense(word, 0, height, scale, out + k * height);
     }
 }
 
-// --- A, lists of non-zeros -------------------------------------------------------------------------
+template <class T>
+static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t height, T scale, T* out) {
+    if (a.encoding == Encoding::dense) return pack_a_dense(a.dense, i0, height, scale, out);
+    if (a.encoding == Encoding::bits) return pack_a_bits(a.bits, i0, height, scale, out);
+    for (int64_t i = 0; i < a.csr.cols * height; ++i) out[i] = T(0);
+    for (int64_t r = 0; r < height; ++r)
+        for (int64_t e = a.csr.indptr[i0 + r]; e < a.csr.indptr[i0 + r + 1]; ++e)
+            out[a.csr.indices[e] * height + r] = csr_value(a.csr, e) * scale;
+}
 
-// Rows as index lists, cut at every `depth` columns into `chunks`: the non-zeros of row r's chunk c are
-// entries [start[r * chunks + c], start[r * chunks + c + 1]).
+// --- A, lists of non-zeros
+// -------------------------------------------------------------------------
+
+// Rows as index lists, cut at every `depth` columns into `chunks`: the non-zeros of row r's chunk c
+// are entries [start[r * chunks + c], start[r * chunks + c + 1]).
 template <class T>
 struct RowLists {
     int64_t* start;
@@ -162,7 +175,8 @@ struct RowLists {
 
 LW_INLINE int64_t list_bits(uint64_t bits, int64_t first, int32_t* indices) {
     int64_t n = 0;
-    for (; bits; bits &= bits - 1) indices[n++] = static_cast<int32_t>(first + __builtin_ctzll(bits));
+    for (; bits; bits &= bits - 1)
+        indices[n++] = static_cast<int32_t>(first + __builtin_ctzll(bits));
     return n;
 }
 
@@ -186,7 +200,8 @@ static int64_t count_nonzeros(const Operand<T>& a, int64_t i0, int64_t rows, int
         } else {
             const T* row = a.dense.data + i * a.dense.row_stride;
             for (int64_t k = 0; k < a.dense.cols; k += lanes<T>)
-                count += __builtin_popcountll(nonzero_bits(row + k, min_of(lanes<T>, a.dense.cols - k)));
+                count +=
+                    __builtin_popcountll(nonzero_bits(row + k, min_of(lanes<T>, a.dense.cols - k)));
         }
     }
     return count;
@@ -206,7 +221,8 @@ static void list_csr_rows(const CsrMatrix<T>& a, int64_t i0, int64_t rows, int64
 
 // Columns [k0, k1) of one row, k0 a multiple of 64; returns how many non-zeros were listed.
 template <class T>
-static int64_t list_range(const Operand<T>& a, int64_t i, int64_t k0, int64_t k1, int32_t* indices) {
+static int64_t list_range(const Operand<T>& a, int64_t i, int64_t k0, int64_t k1,
+                          int32_t* indices) {
     int64_t n = 0;
     if (a.encoding == Encoding::bits) {
         const uint64_t* words = a.bits.words + i * a.bits.row_stride;
@@ -219,10 +235,11 @@ static int64_t list_range(const Operand<T>& a, int64_t i, int64_t k0, int64_t k1
     return n;
 }
 
-// Fills the lists of rows [i0, i0 + rows); depth is a multiple of 64. A dense matrix has unit column
-// stride here; its values are gathered, and dropped again where they are all ones.
+// Fills the lists of rows [i0, i0 + rows); depth is a multiple of 64. A dense matrix has unit
+// column stride here; its values are gathered, and dropped again where they are all ones.
 template <class T>
-static void list_rows(const Operand<T>& a, int64_t i0, int64_t rows, int64_t depth, RowLists<T>& lists) {
+static void list_rows(const Operand<T>& a, int64_t i0, int64_t rows, int64_t depth,
+                      RowLists<T>& lists) {
     if (a.encoding == Encoding::csr) return list_csr_rows(a.csr, i0, rows, depth, lists);
     const int64_t cols = operand_cols(a);
     int64_t* start = lists.start;

@@ -1,5 +1,5 @@
-// Register tiles: the innermost loops of gemm. Every accumulator is one chain over ascending k, kept in
-// scratch from one depth block to the next, so the blocking never shows in the result.
+// Register tiles: the innermost loops of gemm. Every accumulator is one chain over ascending k,
+// kept in scratch from one depth block to the next, so the blocking never shows in the result.
 #pragma once
 
 #include "core/simd.h"
@@ -61,9 +61,9 @@ static DenseTile<T> dense_tile_of(int64_t wanted, bool first) {
     return first ? dense_tile<T, height, true> : dense_tile<T, height, false>;
 }
 
-// One row of A given by its non-zeros in a depth block: c (panels * width) = sum over i of values[i] *
-// B[indices[i]], or c plus that where not the first block. values null: all ones. b is the first of
-// `panels` neighbouring panels, each panel_stride apart.
+// One row of A given by its non-zeros in a depth block: c (panels * width) = sum over i of
+// values[i] * B[indices[i]], or c plus that where not the first block. values null: all ones. b is
+// the first of `panels` neighbouring panels, each panel_stride apart.
 template <class T, int panels>
 static void sparse_tile(int64_t count, const int32_t* indices, const T* values, const T* b,
                         int64_t panel_stride, bool first, T* c) {

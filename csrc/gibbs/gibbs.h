@@ -7,9 +7,10 @@
 //
 // Shapes    w (F,D) as scikit-learn stores components_; v (B,D), h (B,F), b (D,), a (F,).
 // CD-k      chains start at the data: B = C. One sweep s = 0..k-1 is h ~ P(h|v), v ~ P(v|h) (or the
-//           means where visible_means); the positive statistics and the last hidden update use means
-//           (Hinton 2010). PCD starts the sweeps at `chains` and leaves the new states there.
-// Random    purpose gibbs_hidden / gibbs_visible, step = random.step + s; row id = data row's id (CD)
+//           means where visible_means); the positive statistics and the last hidden update use
+//           means (Hinton 2010). PCD starts the sweeps at `chains` and leaves the new states there.
+// Random    purpose gibbs_hidden / gibbs_visible, step = random.step + s; row id = data row's id
+// (CD)
 //           or chain_stream's (PCD).
 // Cost      (2k + 1) half-steps of 2 B D F FLOPs plus 4 B D F for dw, dense; sparse rows cost their
 //           density's share.
@@ -26,10 +27,10 @@ struct GibbsCdArgs {
     Matrix<const T> w;
     Vector<const T> b, a;
     int k = 1;
-    bool visible_means = false;         // the chain's visible states are means (CD only)
-    BitMatrix<uint64_t> chains;         // (C,D) in and out; words null: CD, start at v
-    RandomStream random;                // purpose ignored but for its layer bits
-    Matrix<T> dw;                       // (F,D)
+    bool visible_means = false;  // the chain's visible states are means (CD only)
+    BitMatrix<uint64_t> chains;  // (C,D) in and out; words null: CD, start at v
+    RandomStream random;         // purpose ignored but for its layer bits
+    Matrix<T> dw;                // (F,D)
     Vector<T> db, da;
     void* workspace = nullptr;
     size_t workspace_bytes = 0;

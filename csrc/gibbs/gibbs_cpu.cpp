@@ -1,5 +1,5 @@
-// gibbs on the CPU: every product is gemm with an epilogue; nothing but means, packed states and two
-// packed copies of w is kept.
+// gibbs on the CPU: every product is gemm with an epilogue; nothing but means, packed states and
+// two packed copies of w is kept.
 #include "gibbs/gibbs.h"
 
 #include "core/parallel_tasks.h"
@@ -35,15 +35,15 @@ static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Ve
     const int64_t tile = 64, rows = operand_rows(x) + operand_rows(y);
     const T x_scale = T(1) / static_cast<T>(operand_rows(x));
     const T y_scale = T(1) / static_cast<T>(operand_rows(y));
-    return parallel(target, ceil_div(out.size, tile), static_cast<double>(rows * tile),
-                    [&](int64_t task, int) {
-                        alignas(64) T x_sums[64], y_sums[64];
-                        const int64_t j0 = task * tile, n = min_of(tile, out.size - j0);
-                        column_sums(x, j0, n, x_sums);
-                        column_sums(y, j0, n, y_sums);
-                        for (int64_t j = 0; j < n; ++j)
-                            out.data[(j0 + j) * out.stride] = x_sums[j] * x_scale - y_sums[j] * y_scale;
-                    });
+    return parallel(
+        target, ceil_div(out.size, tile), static_cast<double>(rows * tile), [&](int64_t task, int) {
+            alignas(64) T x_sums[64], y_sums[64];
+            const int64_t j0 = task * tile, n = min_of(tile, out.size - j0);
+            column_sums(x, j0, n, x_sums);
+            column_sums(y, j0, n, y_sums);
+            for (int64_t j = 0; j < n; ++j)
+                out.data[(j0 + j) * out.stride] = x_sums[j] * x_scale - y_sums[j] * y_scale;
+        });
 }
 
 // Where the parts of a call's workspace lie.
@@ -135,7 +135,8 @@ struct CdRun {
         const GemmFunctions<T>& gemm = gemm_functions<T>();
         const Matrix<const T>& w = args.w;
         const Matrix<const T> w_t = {w.data, w.cols, w.rows, w.col_stride, w.row_stride};
-        const Status status = gemm.pack_b(dense_operand(w_t), at<char>(layout.packed_hidden), target);
+        const Status status =
+            gemm.pack_b(dense_operand(w_t), at<char>(layout.packed_hidden), target);
         if (status != Status::ok) return status;
         return gemm.pack_b(dense_operand(w), at<char>(layout.packed_visible), target);
     }
@@ -230,12 +231,9 @@ static size_t cd_workspace(const GibbsShape& s, const Target& target) {
 }
 
 template <class T>
-static constexpr GibbsFunctions<T> gibbs_functions = {cd<T>,
-                                                      free_energy<T>,
-                                                      pseudo_likelihood<T>,
-                                                      cd_workspace<T>,
-                                                      free_energy_workspace<T>,
-                                                      pseudo_likelihood_workspace<T>};
+static constexpr GibbsFunctions<T> gibbs_functions = {
+    cd<T>,           free_energy<T>,           pseudo_likelihood<T>,
+    cd_workspace<T>, free_energy_workspace<T>, pseudo_likelihood_workspace<T>};
 
 const GibbsKernels& gibbs_kernels() {
     static constexpr GibbsKernels kernels = {gibbs_functions<float>, gibbs_functions<double>};

@@ -58,7 +58,8 @@ template <class T>
 static EnergyLayout energy_layout(const GibbsShape& s, const Target& target) {
     EnergyLayout l{};
     l.chunk = energy_chunk_rows(s.batch, s.hidden);
-    l.hidden = static_cast<size_t>(round_up(l.chunk * s.hidden * static_cast<int64_t>(sizeof(T)), 64));
+    l.hidden =
+        static_cast<size_t>(round_up(l.chunk * s.hidden * static_cast<int64_t>(sizeof(T)), 64));
     l.gemm_bytes = gemm_functions<T>().workspace({l.chunk, s.hidden, s.visible, 0, false}, target);
     const size_t bias = gemm_functions<T>().workspace({s.batch, 1, s.visible, 0, false}, target);
     if (bias > l.gemm_bytes) l.gemm_bytes = bias;
@@ -69,8 +70,7 @@ static EnergyLayout energy_layout(const GibbsShape& s, const Target& target) {
 template <class T>
 static Status free_energy(const FreeEnergyArgs<T>& args, const Target& target) {
     const int64_t batch = operand_rows(args.v), hidden = args.w.rows;
-    const EnergyLayout layout =
-        energy_layout<T>({batch, 0, args.w.cols, hidden}, target);
+    const EnergyLayout layout = energy_layout<T>({batch, 0, args.w.cols, hidden}, target);
     T* units = static_cast<T*>(args.workspace);
     void* gemm_memory = static_cast<char*>(args.workspace) + layout.hidden;
     GemmArgs<T> visible;  // out = -v'b
@@ -83,8 +83,8 @@ static Status free_energy(const FreeEnergyArgs<T>& args, const Target& target) {
     Status status = gemm_functions<T>().run(visible, target);
     for (int64_t i = 0; i < batch && status == Status::ok; i += layout.chunk) {
         const int64_t rows = min_of(layout.chunk, batch - i);
-        status = hidden_inputs(row_range(args.v, i, rows), args.w, args.a, Activation::softplus, units,
-                               gemm_memory, layout.gemm_bytes, target);
+        status = hidden_inputs(row_range(args.v, i, rows), args.w, args.a, Activation::softplus,
+                               units, gemm_memory, layout.gemm_bytes, target);
         if (status != Status::ok) return status;
         status = parallel(target, rows, static_cast<double>(hidden), [&](int64_t r, int) {
             args.out.data[(i + r) * args.out.stride] -= row_sum(units + r * hidden, hidden);
@@ -98,15 +98,16 @@ static size_t free_energy_workspace(const GibbsShape& s, const Target& target) {
     return energy_layout<T>(s, target).total;
 }
 
-// --- pseudo-likelihood -----------------------------------------------------------------------------
+// --- pseudo-likelihood
+// -----------------------------------------------------------------------------
 //
 // With x_j = a_j + sum_i W_ji v_i and d = 1 - 2 v_i the change that flips unit i,
 //   F(v flipped) - F(v) = -b_i d - sum_j [softplus(x_j + d W_ji) - softplus(x_j)]
 //   softplus(x + t) - softplus(x) = log(1 + sigm(x) (e^t - 1)),
-// so for d = +-1 the sum over j is the log of a product of factors 1 + s_j E_ji, E = e^(+-W) - 1 made
-// once for all rows: two operations a weight in place of two softplus.
+// so for d = +-1 the sum over j is the log of a product of factors 1 + s_j E_ji, E = e^(+-W) - 1
+// made once for all rows: two operations a weight in place of two softplus.
 
-constexpr int64_t pseudo_rows = 16;   // rows that share a pass over the tables
+constexpr int64_t pseudo_rows = 16;       // rows that share a pass over the tables
 constexpr double pseudo_max_weight = 40;  // beyond it the factors could overflow: take softplus
 
 template <class T>
@@ -146,7 +147,8 @@ static Status make_tables(const PseudoLikelihoodArgs<T>& args, const PseudoTable
     });
 }
 
-// log of the product over j of 1 + s_j e_j. Each lane multiplies `run` factors before it takes a log.
+// log of the product over j of 1 + s_j e_j. Each lane multiplies `run` factors before it takes a
+// log.
 template <class T>
 LW_INLINE T log_product(const T* s, const T* e, int64_t n, int64_t run) {
     Vec<T> sum = {};
@@ -154,8 +156,7 @@ LW_INLINE T log_product(const T* s, const T* e, int64_t n, int64_t run) {
     for (int64_t j = 0; j < n;) {
         Vec<T> product = one;
         const int64_t end = min_of(n, j + run * lanes<T>);
-        for (; j + lanes<T> <= end; j += lanes<T>)
-            product *= fma(load(s + j), load(e + j), one);
+        for (; j + lanes<T> <= end; j += lanes<T>) product *= fma(load(s + j), load(e + j), one);
         if (j < end) {
             product *= fma(load_n(s + j, end - j), load_n(e + j, end - j), one);
             j = end;
@@ -180,7 +181,8 @@ LW_INLINE T softplus_change(const T* x, const T* w, T d, int64_t n) {
 // Element (i, j) of an operand.
 template <class T>
 LW_INLINE T element(const Operand<T>& x, int64_t i, int64_t j) {
-    if (x.encoding == Encoding::dense) return x.dense.data[i * x.dense.row_stride + j * x.dense.col_stride];
+    if (x.encoding == Encoding::dense)
+        return x.dense.data[i * x.dense.row_stride + j * x.dense.col_stride];
     if (x.encoding == Encoding::bits) return bit_at(x.bits, i, j) ? T(1) : T(0);
     const int64_t e = csr_lower_bound(x.csr, i, j);
     return e < x.csr.indptr[i + 1] && x.csr.indices[e] == j ? csr_value(x.csr, e) : T(0);
@@ -189,8 +191,8 @@ LW_INLINE T element(const Operand<T>& x, int64_t i, int64_t j) {
 // Rows [r0, r0 + rows) of the chunk; x and s are the chunk's hidden inputs and their sigmoids.
 template <class T>
 static void pseudo_block(const PseudoLikelihoodArgs<T>& args, const PseudoTables<T>& tables,
-                         const Operand<T>& v, int64_t r0, int64_t rows, const T* x, const T* s, T* out,
-                         int64_t out_stride) {
+                         const Operand<T>& v, int64_t r0, int64_t rows, const T* x, const T* s,
+                         T* out, int64_t out_stride) {
     const int64_t hidden = args.w.rows, visible = args.w.cols;
     double total[pseudo_rows] = {};
     alignas(64) T margin[lanes<T>] = {};
@@ -198,13 +200,15 @@ static void pseudo_block(const PseudoLikelihoodArgs<T>& args, const PseudoTables
         const T largest = tables.largest[i], b = args.b.data[i * args.b.stride];
         const bool bounded = largest < T(pseudo_max_weight);
         // Each factor lies in [e^-largest, e^largest]; the product stays within e^80.
-        const int64_t run = bounded ? max_of(min_of(64, static_cast<int64_t>(80 / (largest + T(0.01)))), 1) : 1;
+        const int64_t run =
+            bounded ? max_of(min_of(64, static_cast<int64_t>(80 / (largest + T(0.01)))), 1) : 1;
         for (int64_t r = 0; r < rows; ++r) {
             const T d = T(1) - 2 * element(v, r0 + r, i);
             const int64_t row = (r0 + r) * hidden;
             T change;
             if (bounded && (d == T(1) || d == T(-1)))
-                change = log_product(s + row, (d > 0 ? tables.up : tables.down) + i * hidden, hidden, run);
+                change = log_product(s + row, (d > 0 ? tables.up : tables.down) + i * hidden,
+                                     hidden, run);
             else
                 change = softplus_change(x + row, tables.weights + i * hidden, d, hidden);
             margin[0] = b * d + change;  // log sigm(F' - F) = -softplus(F - F')

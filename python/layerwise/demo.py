@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from layerwise import nn
 from layerwise.datasets import Digits, load_mnist
 from layerwise.models import DBN, DBNClassifier
 from layerwise.viz import grey_levels, signed_levels, tile, write_png
@@ -52,7 +53,7 @@ class _Recipe:
     n_gibbs: int
 
 
-_FULL = _Recipe(5000, (500, 500, 1000), 30, 30, 1000)
+_FULL = _Recipe(5000, (500, 500), 30, 20, 100)
 _QUICK = _Recipe(1000, (100, 100), 3, 3, 20)
 
 
@@ -134,21 +135,31 @@ def _digits(n_train: int) -> Digits:
 
 
 def _stack(recipe: _Recipe) -> DBN:
-    """Layers as Hinton's guide trains them."""
+    """Build the unfitted layers.
+
+    Those below the top learn features (CD-1); the top one is sampled from, and persistent chains
+    make it a better model of all of its space, not only of what lies near the data.
+    """
+    below: list[nn.LearningRule] = [nn.CD(1)] * (len(recipe.sizes) - 1)
     return DBN(
-        learning_rate=0.1,
+        learning_rate=0.05,
         batch_size=50,
         n_iter=recipe.pretraining_epochs,
+        learning=[*below, nn.PCD(5, n_chains=100)],
         momentum=0.5,
-        final_momentum=0.9,
-        weight_decay=2e-4,
+        final_momentum=None,
+        weight_decay=1e-3,
+        visible_bias="log_odds",
     )
 
 
 def _classifier(recipe: _Recipe, seed: int, pretrain: bool | DBN) -> DBNClassifier:
+    # The learning rate is the one that suits the net without pretraining best.
     return DBNClassifier(
         recipe.sizes,
         pretrain=pretrain,
+        learning_rate=0.2,
+        batch_size=20,
         n_iter=recipe.tuning_epochs,
         random_state=seed,
         verbose=1,
@@ -162,8 +173,9 @@ def _test_error(net: DBNClassifier, digits: Digits) -> float:
 def _draw(dbn: DBN, digits: Digits, output: Path, n_gibbs: int, seed: int) -> list[Path]:
     """Pictures of what the stack learnt without labels, before the fine-tuning."""
     n = _GRID * _GRID
-    filters = signed_levels(dbn.rbms_[0].components_[:n])
-    samples = dbn.sample(n, n_gibbs=n_gibbs, returns="mean", random_state=seed)
+    filters = signed_levels(dbn.rbms_[0].components_[:n], clipped=0.01)
+    start = digits.test_images[:n]  # chains begin at digits the model has not seen
+    samples = dbn.sample(start=start, n_gibbs=n_gibbs, returns="mean", random_state=seed)
     pictures = {
         "filters": filters,
         "samples": grey_levels(samples),

@@ -50,13 +50,16 @@ def grey_levels(
     return np.floor(scaled + 0.5).astype(np.uint8)
 
 
-def signed_levels(rows: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+def signed_levels(rows: npt.ArrayLike, clipped: float = 0.0) -> npt.NDArray[np.uint8]:
     """Grey levels of weights: zero is mid-grey, the largest magnitude of each row black or white.
 
     Parameters
     ----------
     rows : array-like of shape (n, d)
         One filter a row; a row of zeros is grey throughout.
+    clipped : float, default 0
+        Share in [0, 1) of each row's weights, the largest in magnitude, that may be black or white
+        alike, so that a few of them do not leave the others without contrast.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def signed_levels(rows: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     Raises
     ------
     ValueError
-        If `rows` is not a matrix, or a value is NaN.
+        If `rows` is not a matrix, `clipped` is out of range, or a value is NaN.
 
     Examples
     --------
@@ -76,8 +79,12 @@ def signed_levels(rows: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     w = _finite("signed_levels", rows)
     if w.ndim != 2:
         raise ValueError(f"signed_levels: rows must be a matrix (n, d); got shape {w.shape}")
-    largest = np.abs(w).max(axis=1, keepdims=True, initial=0.0)
-    unit = w / np.where(largest > 0, largest, 1.0)
+    if not 0 <= clipped < 1:
+        raise ValueError(f"signed_levels: clipped must be in [0, 1); got {clipped}")
+    if w.size == 0:
+        return np.empty(w.shape, np.uint8)
+    largest = np.quantile(np.abs(w), 1 - clipped, axis=1, keepdims=True)
+    unit = np.clip(w / np.where(largest > 0, largest, 1.0), -1.0, 1.0)
     return np.floor(_MIDDLE + 0.5 + unit * (_WHITE - _MIDDLE)).astype(np.uint8)
 
 

@@ -21,6 +21,13 @@ def test_signed_levels_are_symmetric_and_scale_every_row_by_itself():
     assert np.abs(mirrored - levels).max() <= 1  # halves round up on both sides
 
 
+def test_signed_levels_may_clip_the_largest_weights():
+    w = np.r_[np.full(98, 0.5), -0.25, 100.0][np.newaxis]
+    assert (viz.signed_levels(w)[0, :98] == 129).all()
+    assert viz.signed_levels(w, clipped=0.02)[0].tolist() == [255] * 98 + [65] + [255]
+    assert viz.signed_levels(np.zeros((0, 3))).shape == (0, 3)
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 9])
 @pytest.mark.parametrize("gap", [0, 1, 3])
 def test_tile_puts_every_image_where_its_row_and_column_say(n, gap, rng):
@@ -56,6 +63,7 @@ def test_a_png_file_holds_the_picture_enlarged(tmp_path, rng):
         (lambda: viz.grey_levels([0.0], low=1.0), ValueError, "high must be above low"),
         (lambda: viz.signed_levels([1.0, 2.0]), ValueError, r"rows must be a matrix.*\(2,\)"),
         (lambda: viz.signed_levels([[np.inf]]), ValueError, "must be finite"),
+        (lambda: viz.signed_levels([[1.0]], clipped=1.0), ValueError, "clipped"),
         (lambda: viz.tile(np.zeros((2, 4)), (2, 2)), TypeError, "uint8; got float64"),
         (lambda: viz.tile(np.zeros((2, 5), np.uint8), (2, 2)), ValueError, r"got \(2, 5\)"),
         (lambda: viz.tile(np.zeros((0, 4), np.uint8), (2, 2)), ValueError, "n >= 1"),

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_digits
@@ -98,6 +99,14 @@ def test_every_encoding_gives_the_bits_of_dense_data(problem, encode):
     for w, same in zip(dense.coefs_, other.coefs_, strict=True):
         np.testing.assert_array_equal(w, same)
     np.testing.assert_array_equal(dense.predict_proba(x), other.predict_proba(encode(x)))
+
+
+def test_the_stack_of_a_classifier_knows_the_names_of_the_features(problem):
+    x, y = problem
+    frame = pd.DataFrame(x, columns=[f"pixel {i}" for i in range(12)])
+    net = small().fit(frame, y)
+    assert net.dbn_.feature_names_in_.tolist() == frame.columns.tolist()
+    assert net.dbn_.transform(frame).shape == (60, 9)
 
 
 def test_float32_is_kept(problem):

@@ -39,6 +39,7 @@ def test_rbm_has_the_parameters_methods_and_attributes_of_bernoulli_rbm(rng):
     assert theirs.gibbs(x).shape == ours.gibbs(x).shape
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 def test_rbm_drops_into_a_pipeline_where_bernoulli_rbm_stood():
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from layerwise import nn
 from layerwise.ops import BitMatrix, Philox
@@ -87,7 +88,11 @@ def test_gibbs_chain_of_means_ends_in_what_its_samples_are_drawn_from(rng):
     np.testing.assert_allclose(sample.mean(axis=0), mean.mean(axis=0), atol=0.05)
 
 
-def test_pseudo_likelihood_of_bits_and_of_any_values_is_the_sum_over_flips(rng):
+@pytest.mark.parametrize("encode", [np.asarray, sp.csr_array])
+def test_pseudo_likelihood_of_bits_and_of_any_values_is_the_sum_over_flips(
+    rng, encode, monkeypatch
+):
+    monkeypatch.setattr("layerwise.nn.units._FLIP_ELEMENTS", 8)  # two rows at a time
     p = tiny(rng)
     for v in (rng.integers(0, 2, (6, 4)).astype(float), rng.random((6, 4))):
         expected = np.zeros(6)
@@ -96,7 +101,7 @@ def test_pseudo_likelihood_of_bits_and_of_any_values_is_the_sum_over_flips(rng):
             flipped[:, i] = 1 - v[:, i]
             gap = PAIR.free_energy(flipped, p) - PAIR.free_energy(v, p)
             expected -= np.logaddexp(0, -gap)
-        np.testing.assert_allclose(PAIR.pseudo_likelihood(v, p), expected, rtol=1e-12)
+        np.testing.assert_allclose(PAIR.pseudo_likelihood(encode(v), p), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from layerwise.ops import BitMatrix
 __all__ = ["check_finite", "fit_rbm", "start_rbm", "update_rbm"]
 
 _SCALE = 0.01  # of the first weights (Hinton 2010)
-_MONITORED = 1000  # rows whose reconstruction error is shown
+_MONITORED_ROWS = 1000  # of the data whose reconstruction error is shown, at most
+_MONITORED_ELEMENTS = 1 << 22
 
 
 def start_rbm(rbm: Any, rows: nn.Rows, seed: int, layer: int = 0) -> None:
@@ -118,7 +119,7 @@ def _train(
 
 
 def _measure(rbm: Any, rows: nn.Rows) -> Callable[[], dict[str, float]]:
-    some = rows[:_MONITORED]
+    some = rows[: max(1, min(_MONITORED_ROWS, _MONITORED_ELEMENTS // rows.shape[1]))]
     dense = some.toarray() if sp.issparse(some) else some
     data = dense.unpack() if isinstance(dense, BitMatrix) else dense
 

@@ -77,7 +77,7 @@ class DBNClassifier(ClassifierMixin, BaseEstimator):
     dbn_ : DBN or None
         The stack as it was before the fine-tuning.
     loss_curve_ : list of float
-        Mean cross-entropy in each epoch of the fine-tuning, in nats.
+        Mean cross-entropy in each epoch of the fine-tuning (each call of `partial_fit`), in nats.
     n_steps_ : int
         Updates of the fine-tuning.
     n_features_in_ : int
@@ -280,10 +280,12 @@ class DBNClassifier(ClassifierMixin, BaseEstimator):
         """Set up the net as it is before the fine-tuning."""
         seed = seed_of(type(self).__name__, self.random_state)
         dbn = None
-        if self.pretrain is not False:
+        if self.pretrain:
             template = self._template()
             dbn = template._fit_rows(template._layers(), rows, seed)
-            dbn.n_features_in_ = rows.shape[1]
+            for name in ("n_features_in_", "feature_names_in_"):
+                if hasattr(self, name):
+                    setattr(dbn, name, getattr(self, name))
             coefs = [rbm.components_.copy() for rbm in dbn.rbms_]
             intercepts = [rbm.intercept_hidden_.copy() for rbm in dbn.rbms_]
         else:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
@@ -218,8 +219,8 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         v : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        h = np.asarray(X, self.components_.dtype)
-        if h.ndim != 2 or h.shape[1] != len(self.components_):
+        h = check_array(X, dtype=self.components_.dtype, estimator=self, input_name="X")
+        if h.shape[1] != len(self.components_):
             raise ValueError(
                 f"RBM.inverse_transform: X must have shape (n, {len(self.components_)}), one "
                 f"column a hidden unit; got shape {h.shape}"

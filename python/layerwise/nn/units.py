@@ -20,6 +20,9 @@ from layerwise.ops import BitMatrix, Philox, Purpose
 __all__ = ["Bernoulli", "BernoulliBernoulli", "Pair", "Parameters", "Units", "pair_of", "units_of"]
 
 
+_FLIP_ELEMENTS = 1 << 22  # of data or of hidden inputs held at a time
+
+
 @dataclass
 class Parameters:
     """Parameters of one RBM: w (F,D), visible biases b (D,), hidden biases a (F,)."""
@@ -123,7 +126,9 @@ class BernoulliBernoulli(Pair):
         try:
             bits = BitMatrix.pack(v)
         except ValueError:
-            return _flip_means(v.toarray() if sp.issparse(v) else v, p)
+            size = max(1, _FLIP_ELEMENTS // max(p.w.shape))
+            parts = [v[start : start + size] for start in range(0, v.shape[0], size)]
+            return np.concatenate([_flip_means(part, p) for part in parts])
         return ops.gibbs_pseudo_likelihood(bits, p.w, p.b, p.a, **options)
 
     def first_states(self, p: Parameters, n: int, rng: Philox) -> BitMatrix:
@@ -132,11 +137,12 @@ class BernoulliBernoulli(Pair):
         return BitMatrix.pack(ops.uniform(rng, Purpose.gibbs_init, (n, len(odds))) < odds)
 
 
-def _flip_means(v: np.ndarray, p: Parameters) -> np.ndarray:
+def _flip_means(v: Any, p: Parameters) -> np.ndarray:
     """Sum log sigm(F(v with v_i flipped) - F(v)) over i, for values that no kernel takes.
 
     A flip moves the hidden units' inputs by (1 - 2 v_i) w_i: a product of rank one for every i.
     """
+    v = v.toarray() if sp.issparse(v) else v
     z = ops.gemm(v, p.w.T, bias=p.a)  # (n,F)
     base = ops.gemm(v, p.w.T, bias=p.a, activation="softplus").sum(axis=1, dtype=np.float64)
     score = np.zeros(len(v))
