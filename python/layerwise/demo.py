@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def run_demo(
     report(f"  with pretraining     {pretrained_error:6.1%}")
     report(f"  without pretraining  {plain_error:6.1%}")
     report("Drawing samples...")
-    files = _draw(net.dbn_, digits, output, recipe.n_gibbs, seed)
+    files = _draw(cast(DBN, net.dbn_), digits, output, recipe.n_gibbs, seed)
     seconds = time.monotonic() - start
     report(f"Pictures, after {seconds:.0f} s in all:")
     for file in files:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from layerwise.datasets import cache_folder, load_mnist, read_idx, write_idx
 from layerwise.datasets import mnist as module
 

@@ -14,14 +14,14 @@ def _absolute(path: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder for data files of layerwise, which need not exist.
+    r"""Return the folder for data files of layerwise, which need not exist.
 
     Returns
     -------
     Path
         The environment variable ``LAYERWISE_CACHE`` where it is set, else the platform's cache
         folder of the user: ``~/.cache/layerwise`` on Linux (``XDG_CACHE_HOME`` is obeyed),
-        ``~/Library/Caches/layerwise`` on macOS, ``%LOCALAPPDATA%\\layerwise\\Cache`` on Windows.
+        ``~/Library/Caches/layerwise`` on macOS, ``%LOCALAPPDATA%\layerwise\Cache`` on Windows.
 
     Examples
     --------
