@@ -1,3 +1,4 @@
+import importlib
 import importlib.abc
 import importlib.util
 import os
@@ -27,3 +28,12 @@ if "LAYERWISE_TEST_CORE" in os.environ:
 def rng(request):
     """NumPy generator seeded by the test's name: the same data in any order and selection."""
     return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture
+def full_teams():
+    """Teams of the size asked for; without this a member that comes late is not waited for."""
+    core = importlib.import_module("layerwise._core")
+    core.wait_for_full_teams(True)
+    yield
+    core.wait_for_full_teams(False)

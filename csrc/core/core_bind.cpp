@@ -4,6 +4,7 @@
 #include "core/isa.h"
 #include "core/module.h"
 #include "core/parallel.h"
+#include "core/team.h"
 #include "core/threads.h"
 #include "layerwise_build.h"
 
@@ -96,6 +97,7 @@ void init_core(py::module_& m) {
     m.def("set_num_threads", &set_num_threads, py::arg("num_threads"));
     m.def("get_num_threads", &default_num_threads);
     m.def("last_team_size", &last_team_size);
+    m.def("wait_for_full_teams", &wait_for_full_teams, py::arg("wait"));
 }
 
 }  // namespace layerwise

@@ -1,9 +1,8 @@
-// parallel_for over an OpenMP team that takes tasks from a shared counter.
+// parallel_for over a team that takes tasks from a shared counter.
 #include "core/parallel.h"
 
 #include <dlfcn.h>
 #include <omp.h>
-#include <pthread.h>
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -11,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "core/team.h"
 #include "core/threads.h"
 
 namespace layerwise {
@@ -18,11 +18,6 @@ namespace {
 
 std::atomic<int> team_of_last_loop{0};
 std::atomic<int> fixed_num_threads{0};
-std::atomic<bool> forked{false};
-
-// libgomp's threads are gone in the child, but its bookkeeping still counts on them.
-[[maybe_unused]] const int fork_handler =
-    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
 
 // Work below this is done sooner by one thread than by waking a second.
 constexpr double min_flops_per_thread = 5e4;
@@ -38,7 +33,7 @@ int available_cpus() {
 }
 
 int team_size(const Target& target, int64_t tasks, double flops_per_task) {
-    if (is_forked_child() || omp_in_parallel() != 0) return 1;
+    if (omp_in_parallel() != 0) return 1;  // the caller's own team has the cores already
     const double worthwhile =
         1 + static_cast<double>(tasks) * flops_per_task / min_flops_per_thread;
     int64_t team = std::min<int64_t>(target.num_threads, tasks);
@@ -79,16 +74,11 @@ Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
     const double run = std::clamp(flops_per_run / std::max(flops_per_task, 1.0), 1.0, 1e6);
     Loop loop{target, tasks, std::min(static_cast<int64_t>(run), fair), body, context};
     int took_part = 1;
-    if (team == 1) {
+    if (team == 1)
         loop.work(0);
-    } else {
-#pragma omp parallel num_threads(team)
-        {
-            const int thread = omp_get_thread_num();
-            if (thread == 0) took_part = omp_get_num_threads();
-            loop.work(thread);
-        }
-    }
+    else
+        took_part = run_team(
+            team, [](void* l, int thread) { static_cast<Loop*>(l)->work(thread); }, &loop);
     team_of_last_loop.store(took_part, std::memory_order_relaxed);
     return loop.stopped.load(std::memory_order_relaxed) ? Status::interrupted : Status::ok;
 }
@@ -103,8 +93,6 @@ int default_num_threads() {
 void set_default_num_threads(int num_threads) {
     fixed_num_threads.store(num_threads, std::memory_order_relaxed);
 }
-
-bool is_forked_child() { return forked.load(std::memory_order_relaxed); }
 
 int openmp_version() { return _OPENMP; }
 

@@ -10,7 +10,7 @@ namespace layerwise {
 
 // Runs body(context, task, thread) for task in [0, tasks), thread in [0, target.num_threads).
 // flops_per_task (any consistent count of elementary operations) sizes the slices between polls and
-// keeps little work on one thread. A child of fork runs serially: libgomp does not survive a fork.
+// keeps little work on one thread. Inside a caller's OpenMP region it runs serially.
 Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
                     void (*body)(void* context, int64_t task, int thread), void* context);
 

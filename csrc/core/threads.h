@@ -1,4 +1,4 @@
-// Defaults and facts of the OpenMP runtime.
+// How many threads, and facts of the OpenMP runtime that says so.
 #pragma once
 
 namespace layerwise {
@@ -11,9 +11,6 @@ int default_num_threads();
 
 // Process-wide; 0 returns to OpenMP's default.
 void set_default_num_threads(int num_threads);
-
-// True in a child of fork, where parallel_for runs serially.
-bool is_forked_child();
 
 int openmp_version();               // _OPENMP: yyyymm of the specification
 const char* openmp_library_path();  // file of the runtime in use; "" where unknown

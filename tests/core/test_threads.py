@@ -43,7 +43,7 @@ def test_default_threads_can_be_set_and_unset():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
-def test_the_team_has_the_size_asked_for(square, threads):
+def test_the_team_has_the_size_asked_for(square, full_teams, threads):
     calls.product(square, square, num_threads=threads)
     assert _core.last_team_size() == threads
 
@@ -154,12 +154,13 @@ def product():
     workspace = np.empty(_core.gemm_workspace(300, 300, 300, "float32", 4), np.uint8)
     _core.gemm(x, x, mean=out, workspace=workspace, num_threads=4)
     return out
+_core.wait_for_full_teams(True)
 expected = product()
 assert _core.last_team_size() == 4
 pid = os.fork()
 if pid == 0:
     same = np.array_equal(product(), expected)
-    os._exit(0 if same and _core.last_team_size() == 1 else 1)
+    os._exit(0 if same and _core.last_team_size() == 4 else 1)
 status = os.waitpid(pid, 0)[1]
 product()
 assert _core.last_team_size() == 4
@@ -168,6 +169,6 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_computes_serially():
+def test_a_forked_child_has_a_team_of_its_own():
     result = run_python(FORKED)
     assert result.returncode == 0, result.stderr

@@ -26,7 +26,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize("op", cases.OPS)
-def test_every_thread_count_gives_the_same_bits(native, dtype, op, rng):
+def test_every_thread_count_gives_the_same_bits(native, full_teams, dtype, op, rng):
     run = cases.runner(op, rng, dtype, *LARGE.get(op, PRODUCT))
     teams, results = [], []
     for threads in (1, 2, 7):
