@@ -27,6 +27,11 @@ LW_INLINE Operand<T> bits_operand(const BitMatrix<uint64_t>& x) {
 }
 
 template <class T>
+LW_INLINE Matrix<T> transposed(const Matrix<T>& x) {
+    return {x.data, x.cols, x.rows, x.col_stride, x.row_stride};
+}
+
+template <class T>
 LW_INLINE int64_t operand_rows(const Operand<T>& x) {
     return x.encoding == Encoding::dense  ? x.dense.rows
            : x.encoding == Encoding::bits ? x.bits.rows

@@ -77,8 +77,8 @@ Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
     if (team == 1)
         loop.work(0);
     else
-        took_part = run_team(
-            team, [](void* l, int thread) { static_cast<Loop*>(l)->work(thread); }, &loop);
+        took_part =
+            run_team(team, [](void* l, int thread) { static_cast<Loop*>(l)->work(thread); }, &loop);
     team_of_last_loop.store(took_part, std::memory_order_relaxed);
     return loop.stopped.load(std::memory_order_relaxed) ? Status::interrupted : Status::ok;
 }

@@ -38,7 +38,7 @@ struct Word {
 static_assert(std::atomic<Word>::is_always_lock_free);
 
 class Team {
-   public:
+public:
     int run(int size, void (*work)(void*, int), void* context) {
         if (busy_.test_and_set(std::memory_order_acquire)) return alone(work, context);
         start_workers(size - 1);
@@ -47,7 +47,7 @@ class Team {
         return took_part;
     }
 
-   private:
+private:
     static int alone(void (*work)(void*, int), void* context) {
         work(context, 0);
         return 1;
@@ -145,8 +145,8 @@ class Team {
 // and gets a new one; the parent's may have been copied in the middle of a job.
 std::atomic<Team*> the_team{nullptr};
 
-[[maybe_unused]] const int fork_handler = pthread_atfork(
-    nullptr, nullptr, [] { the_team.store(nullptr, std::memory_order_relaxed); });
+[[maybe_unused]] const int fork_handler =
+    pthread_atfork(nullptr, nullptr, [] { the_team.store(nullptr, std::memory_order_relaxed); });
 
 Team& team() {
     Team* found = the_team.load(std::memory_order_acquire);

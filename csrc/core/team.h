@@ -3,7 +3,8 @@
 // OpenMP's own teams are not used: a region ends when its last thread has been scheduled, however
 // little work there was, and the waiting ones spin. With one other busy process on two cores that
 // made a CD-1 update 25 times slower. Here nobody waits for a thread that has not come: the caller
-// works at once, workers join while there is work, and the call ends when those who joined are done.
+// works at once, workers join while there is work, and the call ends when those who joined are
+// done.
 #pragma once
 
 namespace layerwise {

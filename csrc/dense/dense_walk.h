@@ -2,8 +2,7 @@
 // tasks, and the tree that fixes the order of a long sum. Include from *_cpu.cpp files only.
 #pragma once
 
-#include "core/matrix.h"
-#include "core/simd.h"
+#include "core/operand.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -71,11 +70,6 @@ LW_INLINE Tile2d tile_at(const Tiling& t, int64_t task) {
 
 LW_INLINE double elements_per_task(const Tiling& t) {
     return static_cast<double>(t.tile_rows) * static_cast<double>(min_of(t.tile_cols, t.cols));
-}
-
-template <class T>
-LW_INLINE Matrix<T> transposed(const Matrix<T>& m) {
-    return {m.data, m.cols, m.rows, m.col_stride, m.row_stride};
 }
 
 // For operations that do not care which element is which: transposes the matrices (all of one

@@ -3,6 +3,7 @@
 
 #include "core/philox.h"
 #include "gemm/gemm.h"
+#include "gemm/gemm_tile.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -59,9 +60,6 @@ LW_INLINE Vec<T> activation_slope(Activation f, Vec<T> y) {
     }
     return splat<T>(T(1));
 }
-
-// The segment length the stack buffers below hold; column blocks are never wider.
-constexpr int64_t max_segment = 256;
 
 // z = alpha s + beta c + bias, in place in s.
 template <class T>

@@ -1,10 +1,8 @@
 // Packing: copies of A and B in the order the tiles read them.
 //
 //   B: panels of Tile::width columns, each [k][width] over the whole depth.
-//   A: panels of `height` rows, each [k][height] over the whole depth; or, for rows with many
-//   zeros,
-//      lists of their non-zeros.
-// Columns of B beyond the matrix are zeros.
+//   A: panels of `height` rows, each [k][height] over the whole depth.
+// Columns of B beyond the matrix are zeros. Matrices with many zeros become lists (gemm_lists.h).
 #pragma once
 
 #include "core/operand.h"
@@ -51,24 +49,25 @@ LW_INLINE void transpose(Vec<T>* v) {
 // --- B
 // ---------------------------------------------------------------------------------------------
 
-// Rows [k0, k1) of one panel from a dense matrix; out is the panel's row k0.
+// Rows [k0, k1) of one panel from a dense matrix, times scale; out is the panel's row k0.
 template <class T>
-static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64_t j0, T* out) {
+static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64_t j0, T scale,
+                         T* out) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t cols = min_of(width, b.cols - j0);
     int64_t k = k0;
     if (cols == width && b.col_stride == 1) {
         for (; k < k1; ++k, out += width) {
             const T* row = b.data + k * b.row_stride + j0;
-            store(out, load(row));
-            store(out + lanes<T>, load(row + lanes<T>));
+            store(out, load(row) * scale);
+            store(out + lanes<T>, load(row + lanes<T>) * scale);
         }
     } else if (cols == width && b.row_stride == 1) {
         for (; k + lanes<T> <= k1; k += lanes<T>, out += width * lanes<T>) {
             for (int64_t half = 0; half < width; half += lanes<T>) {
                 Vec<T> v[lanes<T>];
                 for (int64_t j = 0; j < lanes<T>; ++j)
-                    v[j] = load(b.data + k + (j0 + half + j) * b.col_stride);
+                    v[j] = load(b.data + k + (j0 + half + j) * b.col_stride) * scale;
                 transpose<T>(v);
                 for (int64_t i = 0; i < lanes<T>; ++i) store(out + i * width + half, v[i]);
             }
@@ -81,13 +80,14 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
 #endif
     for (; k < k1; ++k, out += width)
         for (int64_t j = 0; j < width; ++j)
-            out[j] = j < valid ? b.data[k * b.row_stride + (j0 + j) * b.col_stride] : T(0);
+            out[j] = j < valid ? b.data[k * b.row_stride + (j0 + j) * b.col_stride] * scale : T(0);
 }
 
+// scale is for dense matrices alone.
 template <class T>
-static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0, T* out) {
+static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0, T scale, T* out) {
     constexpr int64_t width = Tile<T>::width;
-    if (b.encoding == Encoding::dense) return pack_b_dense(b.dense, k0, k1, j0, out);
+    if (b.encoding == Encoding::dense) return pack_b_dense(b.dense, k0, k1, j0, scale, out);
     const int64_t cols = min_of(width, operand_cols(b) - j0);
     for (int64_t k = k0; k < k1; ++k, out += width) {
         if (b.encoding == Encoding::bits) {  // a panel never straddles words; padding bits are zero
@@ -159,107 +159,6 @@ static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t height, T scal
     for (int64_t r = 0; r < height; ++r)
         for (int64_t e = a.csr.indptr[i0 + r]; e < a.csr.indptr[i0 + r + 1]; ++e)
             out[a.csr.indices[e] * height + r] = csr_value(a.csr, e) * scale;
-}
-
-// --- A, lists of non-zeros
-// -------------------------------------------------------------------------
-
-// Rows as index lists, cut at every `depth` columns into `chunks`: the non-zeros of row r's chunk c
-// are entries [start[r * chunks + c], start[r * chunks + c + 1]).
-template <class T>
-struct RowLists {
-    int64_t* start;
-    int32_t* indices;
-    T* values;  // null: all ones
-};
-
-LW_INLINE int64_t list_bits(uint64_t bits, int64_t first, int32_t* indices) {
-    int64_t n = 0;
-    for (; bits; bits &= bits - 1)
-        indices[n++] = static_cast<int32_t>(first + __builtin_ctzll(bits));
-    return n;
-}
-
-// Bit i: element i of the vector at p (n of it) is not zero; NaN counts as not zero.
-template <class T>
-LW_INLINE uint64_t nonzero_bits(const T* p, int64_t n) {
-    const Vec<T> x = n == lanes<T> ? load(p) : load_n(p, n);
-    return movemask<T>(x != Vec<T>{});
-}
-
-// Non-zeros of rows [i0, i0 + rows); stops counting once there are more than limit.
-template <class T>
-static int64_t count_nonzeros(const Operand<T>& a, int64_t i0, int64_t rows, int64_t limit) {
-    if (a.encoding == Encoding::csr) return a.csr.indptr[i0 + rows] - a.csr.indptr[i0];
-    int64_t count = 0;
-    for (int64_t i = i0; i < i0 + rows && count <= limit; ++i) {
-        if (a.encoding == Encoding::bits) {
-            const uint64_t* words = a.bits.words + i * a.bits.row_stride;
-            for (int64_t w = 0; w < ceil_div(a.bits.cols, 64); ++w)
-                count += __builtin_popcountll(words[w]);
-        } else {
-            const T* row = a.dense.data + i * a.dense.row_stride;
-            for (int64_t k = 0; k < a.dense.cols; k += lanes<T>)
-                count +=
-                    __builtin_popcountll(nonzero_bits(row + k, min_of(lanes<T>, a.dense.cols - k)));
-        }
-    }
-    return count;
-}
-
-// Where the chunks of CSR rows begin.
-template <class T>
-static void list_csr_rows(const CsrMatrix<T>& a, int64_t i0, int64_t rows, int64_t depth,
-                          RowLists<T>& lists) {
-    int64_t* start = lists.start;
-    for (int64_t i = i0; i < i0 + rows; ++i)
-        for (int64_t k = 0; k < a.cols; k += depth) *start++ = csr_lower_bound(a, i, k);
-    *start = a.indptr[i0 + rows];
-    lists.indices = const_cast<int32_t*>(a.indices);
-    lists.values = const_cast<T*>(a.values);
-}
-
-// Columns [k0, k1) of one row, k0 a multiple of 64; returns how many non-zeros were listed.
-template <class T>
-static int64_t list_range(const Operand<T>& a, int64_t i, int64_t k0, int64_t k1,
-                          int32_t* indices) {
-    int64_t n = 0;
-    if (a.encoding == Encoding::bits) {
-        const uint64_t* words = a.bits.words + i * a.bits.row_stride;
-        for (int64_t k = k0; k < k1; k += 64) n += list_bits(words[k / 64], k, indices + n);
-    } else {
-        const T* row = a.dense.data + i * a.dense.row_stride;
-        for (int64_t k = k0; k < k1; k += lanes<T>)
-            n += list_bits(nonzero_bits(row + k, min_of(lanes<T>, k1 - k)), k, indices + n);
-    }
-    return n;
-}
-
-// Fills the lists of rows [i0, i0 + rows); depth is a multiple of 64. A dense matrix has unit
-// column stride here; its values are gathered, and dropped again where they are all ones.
-template <class T>
-static void list_rows(const Operand<T>& a, int64_t i0, int64_t rows, int64_t depth,
-                      RowLists<T>& lists) {
-    if (a.encoding == Encoding::csr) return list_csr_rows(a.csr, i0, rows, depth, lists);
-    const int64_t cols = operand_cols(a);
-    int64_t* start = lists.start;
-    int64_t n = 0;
-    bool ones = true;
-    for (int64_t i = i0; i < i0 + rows; ++i) {
-        const int64_t begin = n;
-        for (int64_t k = 0; k < cols; k += depth) {
-            *start++ = n;
-            n += list_range(a, i, k, min_of(k + depth, cols), lists.indices + n);
-        }
-        if (a.encoding == Encoding::dense) {
-            for (int64_t e = begin; e < n; ++e) {
-                lists.values[e] = a.dense.data[i * a.dense.row_stride + lists.indices[e]];
-                ones &= lists.values[e] == T(1);
-            }
-        }
-    }
-    *start = n;
-    if (ones) lists.values = nullptr;
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

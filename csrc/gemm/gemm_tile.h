@@ -23,6 +23,9 @@ struct Tile {
     static constexpr int64_t depth = 32768 / (width * sizeof(T));
 };
 
+// Columns of a task at most: what the epilogue's buffers hold of a row.
+constexpr int64_t max_segment = 256;
+
 // c (height, width; row stride ldc) = a b over one depth block, or c + a b where not the first.
 // a is [depth][height], b is [depth][width], depth > 0.
 template <class T, int height, bool first>
@@ -61,10 +64,10 @@ static DenseTile<T> dense_tile_of(int64_t wanted, bool first) {
     return first ? dense_tile<T, height, true> : dense_tile<T, height, false>;
 }
 
-// One row of A given by its non-zeros in a depth block: c (panels * width) = sum over i of
-// values[i] * B[indices[i]], or c plus that where not the first block. values null: all ones. b is
-// the first of `panels` neighbouring panels, each panel_stride apart.
-template <class T, int panels>
+// A sparse operand's line (see gemm_lists.h) against `panels` neighbouring panels, panel_stride
+// apart: c (panels * width) = sum over i of values[i] * b[indices[i]], or c plus that where not the
+// first chunk of k. Without weights the values are ones.
+template <class T, int panels, bool weighted>
 static void sparse_tile(int64_t count, const int32_t* indices, const T* values, const T* b,
                         int64_t panel_stride, bool first, T* c) {
     constexpr int64_t width = Tile<T>::width;
@@ -76,13 +79,13 @@ static void sparse_tile(int64_t count, const int32_t* indices, const T* values, 
     }
     for (int64_t i = 0; i < count; ++i) {
         const T* row = b + indices[i] * width;
-        const Vec<T> x = splat(values ? values[i] : T(1));
+        const Vec<T> x = splat(weighted ? values[i] : T(1));
 #pragma GCC unroll 8
         for (int p = 0; p < panels; ++p) {
             const Vec<T> b0 = load(row + p * panel_stride);
             const Vec<T> b1 = load(row + p * panel_stride + lanes<T>);
-            sum[p][0] = values ? fma(x, b0, sum[p][0]) : sum[p][0] + b0;
-            sum[p][1] = values ? fma(x, b1, sum[p][1]) : sum[p][1] + b1;
+            sum[p][0] = weighted ? fma(x, b0, sum[p][0]) : sum[p][0] + b0;
+            sum[p][1] = weighted ? fma(x, b1, sum[p][1]) : sum[p][1] + b1;
         }
     }
 #pragma GCC unroll 8
@@ -92,19 +95,19 @@ static void sparse_tile(int64_t count, const int32_t* indices, const T* values, 
     }
 }
 
+// Every addend is one vector load, so the rows of B that a chunk of k may name should be in L1.
 constexpr int sparse_panels = 4;
+constexpr int64_t sparse_depth = 128;
 
 template <class T>
 using SparseTile = void (*)(int64_t count, const int32_t* indices, const T* values, const T* b,
                             int64_t panel_stride, bool first, T* c);
 
 template <class T, int panels = sparse_panels>
-static SparseTile<T> sparse_tile_of(int64_t wanted) {
-    if constexpr (panels == 1) {
-        return sparse_tile<T, 1>;
-    } else {
-        return wanted == panels ? sparse_tile<T, panels> : sparse_tile_of<T, panels - 1>(wanted);
-    }
+static SparseTile<T> sparse_tile_of(int64_t wanted, bool weighted) {
+    if constexpr (panels > 1)
+        if (wanted != panels) return sparse_tile_of<T, panels - 1>(wanted, weighted);
+    return weighted ? sparse_tile<T, panels, true> : sparse_tile<T, panels, false>;
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

@@ -1,0 +1,124 @@
+// How a product is cut up. Nothing here shows in the result.
+#pragma once
+
+#include "gemm/gemm_lists.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+// A is listed by blocks of rows that are sparser than this, B as a whole.
+constexpr double sparse_threshold = LW_VECTOR_BYTES == 64 ? 0.30 : 0.40;
+
+LW_INLINE size_t padded(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
+
+LW_INLINE int64_t sparse_capacity(int64_t lines, int64_t k) {
+    return static_cast<int64_t>(sparse_threshold * static_cast<double>(lines * k)) + 64;
+}
+
+template <class T>
+static size_t packed_b_bytes(int64_t k, int64_t n) {
+    return padded(round_up(max_of(n, 1), Tile<T>::width) * k * static_cast<int64_t>(sizeof(T)));
+}
+
+// One block of rows of A: lists where `panels` is null.
+template <class T>
+struct ABlock {
+    const T* panels;
+    Lists<T> lists;
+};
+
+// One chunk of C as packed A times packed B.
+struct Plan {
+    int64_t m, n, k;
+    int64_t height;      // rows of an A panel
+    int64_t block_rows;  // rows of a task, a multiple of height
+    int64_t block_cols;  // columns of a task, a multiple of 64
+    int64_t row_blocks, col_blocks;
+    int64_t ld;     // row stride of a block's sums, off the powers of two
+    int64_t depth;  // k of one pass over a block
+    size_t table_bytes, a_block_bytes, b_bytes, scratch_bytes;  // scratch: of one thread
+    size_t bytes;
+};
+
+template <class T>
+static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int threads) {
+    Plan p{};
+    p.m = m, p.n = n, p.k = k;
+    constexpr int64_t max_height = Tile<T>::max_height;
+    p.height = m > 0 ? ceil_div(m, ceil_div(m, max_height)) : 1;
+    int64_t row_cuts = max_of(ceil_div(m, 20 * max_height), 1);
+    int64_t col_cuts = max_of(ceil_div(n, max_segment), 1);
+    while (row_cuts * col_cuts < 4 * threads) {  // small products: enough tasks to share out
+        if (n / col_cuts > 128)
+            ++col_cuts;
+        else if (m / row_cuts > 8 * max_height)
+            ++row_cuts;
+        else if (row_cuts * col_cuts < threads && n / col_cuts > 64)
+            ++col_cuts;
+        else
+            break;
+    }
+    p.block_rows = round_up(max_of(ceil_div(m, row_cuts), 1), p.height);
+    p.block_cols = round_up(max_of(ceil_div(n, col_cuts), 1), 64);
+    p.ld = p.block_cols + 64 / static_cast<int64_t>(sizeof(T));
+    p.row_blocks = ceil_div(m, p.block_rows);
+    p.col_blocks = ceil_div(n, p.block_cols);
+    p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
+    const int64_t size = sizeof(T);
+    const int64_t dense = (p.block_rows * k + lanes<T>)*size;
+    const int64_t lists = start_bytes(p.block_rows, list_chunks(k)) +
+                          entry_bytes<T>(sparse_capacity(p.block_rows, k));
+    p.a_block_bytes = padded(dense > lists ? dense : lists);
+    p.b_bytes = packed_b ? 0 : packed_b_bytes<T>(k, n);
+    p.scratch_bytes = padded(p.block_rows * p.ld * size);
+    p.table_bytes = padded(p.row_blocks * static_cast<int64_t>(sizeof(ABlock<T>)));
+    p.bytes = p.b_bytes + p.table_bytes + static_cast<size_t>(p.row_blocks) * p.a_block_bytes +
+              static_cast<size_t>(threads) * p.scratch_bytes;
+    return p;
+}
+
+// The largest chunk of C, halving the longer side, whose workspace fits; k is never cut.
+template <class T>
+static Plan plan_within(int64_t m, int64_t n, int64_t k, bool packed_b, int threads, size_t bound) {
+    for (;;) {
+        const Plan p = make_plan<T>(m, n, k, packed_b, threads);
+        const bool can_cut_n = n > 64 && !packed_b, can_cut_m = m > Tile<T>::max_height;
+        if (p.bytes <= bound || (!can_cut_n && !can_cut_m)) return p;
+        if (can_cut_n && (n >= m || !can_cut_m))
+            n = round_up(n / 2, 64);
+        else
+            m = round_up(m / 2, Tile<T>::max_height);
+    }
+}
+
+// C' = B' A' with B listed by columns: `lines` columns of B against `cols` rows of A a task.
+struct SparseBPlan {
+    int64_t m, n, k, chunks;
+    int64_t lines, cols;  // multiples of 64, at most max_segment
+    int64_t line_blocks, col_blocks;
+    int64_t ld, transposed_ld;  // row strides of the sums as they grow, and transposed
+    int64_t capacity;           // entries of all the lists
+    size_t a_bytes, table_bytes, starts_bytes, entries_bytes, scratch_bytes;  // starts: of a block
+    size_t bytes;
+};
+
+template <class T>
+static SparseBPlan sparse_b_plan(int64_t m, int64_t n, int64_t k, int64_t chunks, int threads) {
+    SparseBPlan p{};
+    p.m = m, p.n = n, p.k = k, p.chunks = chunks;
+    p.lines = n > 512 ? 128 : 64;
+    p.cols = 128;
+    p.line_blocks = ceil_div(n, p.lines), p.col_blocks = ceil_div(m, p.cols);
+    const int64_t size = sizeof(T), line = 64 / size;
+    p.ld = p.cols + line, p.transposed_ld = p.lines + line;
+    p.capacity = sparse_capacity(n, k);
+    p.a_bytes = packed_b_bytes<T>(k, m);
+    p.table_bytes = padded(p.line_blocks * static_cast<int64_t>(sizeof(Lists<T>)));
+    p.starts_bytes = padded(start_bytes(p.lines, chunks));
+    p.entries_bytes = padded(entry_bytes<T>(p.capacity));
+    p.scratch_bytes = padded((p.lines * p.ld + p.cols * p.transposed_ld) * size);
+    p.bytes = p.a_bytes + p.table_bytes + static_cast<size_t>(p.line_blocks) * p.starts_bytes +
+              p.entries_bytes + static_cast<size_t>(threads) * p.scratch_bytes;
+    return p;
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE
