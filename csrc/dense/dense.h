@@ -84,7 +84,7 @@ template <class T>
 struct SgdMomentumArgs {
     Matrix<T> w, velocity;
     Matrix<const T> dw;
-    T rate = 0, momentum = 0, weight_decay = 0;
+    Momentum<T> rule;
 };
 
 template <class T>

@@ -211,6 +211,7 @@ Status sgd_over_axes(const std::vector<Axis>& axes, size_t axis, SgdMomentumArgs
 void sgd_momentum(const py::object& w, const py::object& velocity, const py::object& dw,
                   double rate, double momentum, double weight_decay,
                   const py::object& num_threads) {
+    const Momentum<double> rule{rate, momentum, weight_decay};
     Call call("sgd_momentum", num_threads);
     const Array& w_in = call.output(w, "w");
     const Array& velocity_in = call.output(velocity, "velocity");
@@ -227,9 +228,7 @@ void sgd_momentum(const py::object& w, const py::object& velocity, const py::obj
         args.w.data = static_cast<T*>(w_in.data);
         args.velocity.data = static_cast<T*>(velocity_in.data);
         args.dw.data = static_cast<const T*>(dw_in.data);
-        args.rate = static_cast<T>(rate);
-        args.momentum = static_cast<T>(momentum);
-        args.weight_decay = static_cast<T>(weight_decay);
+        args.rule = converted<T>(rule);
         call.check();
         call.run([&](const Target& t) { return sgd_over_axes(axes, 0, args, t); });
     });

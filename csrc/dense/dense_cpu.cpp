@@ -4,6 +4,7 @@
 #include "dense/dense_softmax.h"
 #include "dense/dense_walk.h"
 #include "gemm/gemm_epilogue.h"  // activation_slope: one text for dense_dx and activation_dx
+#include "gemm/momentum_cpu.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -147,20 +148,19 @@ struct SgdMomentumWork {
 template <class T>
 static void sgd_momentum_task(void* context, int64_t task, int) {
     const auto& [args, tiling] = *static_cast<const SgdMomentumWork<T>*>(context);
-    const auto& [w, velocity, dw, rate, momentum, weight_decay] = args;
+    const auto& [w, velocity, dw, step] = args;
+    const Momentum<T> rule = step;
     const Tile2d tile = tile_at(tiling, task);
-    const Vec<T> step = splat(rate), keep = splat(momentum), decay = splat(-weight_decay);
     const int64_t ws = w.col_stride, vs = velocity.col_stride, ds = dw.col_stride;
     for (int64_t r = tile.row; r < tile.row_end; ++r) {
         T* w_row = w.data + r * w.row_stride + tile.col * ws;
         T* v_row = velocity.data + r * velocity.row_stride + tile.col * vs;
         const T* d_row = dw.data + r * dw.row_stride + tile.col * ds;
         for_each_vector<T>(tile.cols, [=](int64_t c, int64_t n) {
-            const Vec<T> x = load_lanes(w_row + c * ws, ws, n);
-            const Vec<T> d = fma(decay, x, load_lanes(d_row + c * ds, ds, n));
-            const Vec<T> v = fma(step, d, keep * load_lanes(v_row + c * vs, vs, n));
+            Vec<T> x = load_lanes(w_row + c * ws, ws, n), v = load_lanes(v_row + c * vs, vs, n);
+            momentum_step<T>(rule, load_lanes(d_row + c * ds, ds, n), x, v);
             store_lanes(v_row + c * vs, vs, v, n);
-            store_lanes(w_row + c * ws, ws, x + v, n);
+            store_lanes(w_row + c * ws, ws, x, n);
         });
     }
 }

@@ -6,27 +6,6 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// n lanes from p, stride elements apart, zeros after them; n in [1, lanes].
-template <class T>
-LW_INLINE Vec<T> load_lanes(const T* p, int64_t stride, int64_t n) {
-    if (stride == 1) return n == lanes<T> ? load(p) : load_n(p, n);
-    Vec<T> v = {};
-    for (int64_t i = 0; i < n; ++i) v[i] = p[i * stride];
-    return v;
-}
-
-template <class T>
-LW_INLINE void store_lanes(T* p, int64_t stride, Vec<T> v, int64_t n) {
-    if (stride == 1) {
-        if (n == lanes<T>)
-            store(p, v);
-        else
-            store_n(p, v, n);
-        return;
-    }
-    for (int64_t i = 0; i < n; ++i) p[i * stride] = v[i];
-}
-
 // v with `fill` from lane n on.
 template <class T>
 LW_INLINE Vec<T> pad_lanes(Vec<T> v, int64_t n, T fill) {

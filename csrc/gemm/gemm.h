@@ -4,10 +4,12 @@
 //   z = alpha s + beta C + bias                      (bias one value a column)
 //   y = f(z), or z f'(g) where gate g is given       (f' written in terms of f's own output g)
 //   mean = y; sample = y plus noise:  none, Bernoulli: u < y, Gaussian: y + noise_scale n
+//   step, if given: y is the gradient of a step with momentum (momentum.h)
 //
 // Shapes    A (M,K), B (K,N), A' (M,K'), B' (K',N), C, gate, mean, sample (M,N), bias (N,).
 // Layout    any strides; A and B dense, bit-packed or CSR; sample dense or bit-packed.
-// Aliasing  mean or sample may be C or gate itself (same strides); no other overlap of an output.
+// Aliasing  mean or sample may be C or gate itself (same strides); no other overlap of an output
+//           (step.w and step.velocity are outputs).
 // Sums      in T: each s is one chain of fused multiply-adds (multiply, add at v2) over ascending
 // k,
 //           K first and then K', starting from +0. Sparse encodings skip the zeros, which leaves
@@ -27,6 +29,7 @@
 #include "core/matrix.h"
 #include "core/random_stream.h"
 #include "core/target.h"
+#include "gemm/momentum.h"
 
 namespace layerwise {
 
@@ -43,6 +46,7 @@ struct Epilogue {
     Noise noise = Noise::none;
     T noise_scale = 1;
     RandomStream random;
+    MomentumStep<T> step;
 };
 
 template <class T>
@@ -51,7 +55,7 @@ struct GemmArgs {
     Operand<T> a_tail, b_tail;  // cols / rows 0: no second block
     T tail_scale = 1;
     Epilogue<T> epilogue;
-    Matrix<T> mean, sample;  // either data pointer may be null
+    Matrix<T> mean, sample;  // the data pointers may be null
     BitMatrix<uint64_t> sample_bits;
     const void* packed_b =
         nullptr;                // pack_b's result for b (no tail then); b gives the shape alone

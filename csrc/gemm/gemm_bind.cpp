@@ -109,7 +109,8 @@ void run(Call& call, const GemmArrays& x, const GemmScalars& s, const py::object
                      .gate = matrix<T>(x.gate, m, n),
                      .noise = s.noise,
                      .noise_scale = static_cast<T>(s.noise_scale),
-                     .random = s.random};
+                     .random = s.random,
+                     .step = {}};
     args.mean = output_matrix<T>(x.mean, m, n);
     args.sample = output_matrix<T>(x.sample, m, n);
     args.sample_bits = x.sample_bits.view<uint64_t>();

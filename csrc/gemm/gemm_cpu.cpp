@@ -79,7 +79,7 @@ template <class T>
 static bool is_plain(const GemmArgs<T>& g) {
     const Epilogue<T>& e = g.epilogue;
     return e.alpha == T(1) && e.beta == T(0) && !e.bias.data && e.activation == Activation::none &&
-           e.noise == Noise::none && g.mean.col_stride == 1;
+           e.noise == Noise::none && !e.step.w.data && g.mean.col_stride == 1;
 }
 
 // Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C from packed B.

@@ -4,6 +4,7 @@
 #include "core/philox.h"
 #include "gemm/gemm.h"
 #include "gemm/gemm_tile.h"
+#include "gemm/momentum_cpu.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -165,6 +166,7 @@ static void finish_block(const GemmArgs<T>& g, int64_t i0, int64_t rows, int64_t
         if (g.mean.data)
             scatter(s, n, g.mean.data + i * g.mean.row_stride + j0 * g.mean.col_stride,
                     g.mean.col_stride);
+        if (g.epilogue.step.w.data) momentum_segment(g.epilogue.step, i, j0, n, s);
         if (g.epilogue.noise != Noise::none) sample_segment(g, i, j0, n, s);
     }
 }

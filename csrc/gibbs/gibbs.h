@@ -12,6 +12,7 @@
 // Random    purpose gibbs_hidden / gibbs_visible, step = random.step + s; row id = data row's id
 // (CD)
 //           or chain_stream's (PCD).
+// Interrupt leaves parameters and chains alone: both are written at the very end, without a stop.
 // Cost      (2k + 1) half-steps of 2 B D F FLOPs plus 4 B D F for dw, dense; sparse rows cost their
 //           density's share.
 // Source    Smolensky 1986; Hinton 2002 (CD), 2010 (what is sampled); Tieleman 2008 (PCD).
@@ -20,6 +21,15 @@
 #include "gemm/gemm.h"
 
 namespace layerwise {
+
+// What becomes of the statistics: they move the parameters at once (w is the w of the call, and so
+// on; biases do not decay), or go to dw, db, da where w.data is null.
+template <class T>
+struct GibbsCdStep {
+    Matrix<T> w, w_velocity;
+    Vector<T> b, b_velocity, a, a_velocity;
+    Momentum<T> rule;
+};
 
 template <class T>
 struct GibbsCdArgs {
@@ -32,6 +42,7 @@ struct GibbsCdArgs {
     RandomStream random;         // purpose ignored but for its layer bits
     Matrix<T> dw;                // (F,D)
     Vector<T> db, da;
+    GibbsCdStep<T> step;
     void* workspace = nullptr;
     size_t workspace_bytes = 0;
 };

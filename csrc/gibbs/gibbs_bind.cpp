@@ -1,4 +1,4 @@
-// Bindings of gibbs_cd, gibbs_free_energy and gibbs_pseudo_likelihood.
+// Bindings of gibbs_cd, gibbs_cd_update, gibbs_free_energy and gibbs_pseudo_likelihood.
 #include "gibbs/gibbs.h"
 
 #include "core/call.h"
@@ -54,9 +54,12 @@ struct ModelArrays {
 };
 
 ModelArrays model_in(Call& call, const char* op, py::handle v, py::handle w, py::handle b,
-                     py::handle a) {
-    const ModelArrays x{call.operand(v, "v"), call.input(w, "w"), call.input(b, "b"),
-                        call.input(a, "a")};
+                     py::handle a, bool updated = false) {
+    const auto parameter = [&](py::handle object, const char* name) -> const Array& {
+        return updated ? call.output(object, name) : call.input(object, name);
+    };
+    const ModelArrays x{call.operand(v, "v"), parameter(w, "w"), parameter(b, "b"),
+                        parameter(a, "a")};
     if (!x.v || !x.w || !x.b || !x.a)
         throw type_error(op, ": v, w, b and a must be arrays; got None");
     if (x.w.rank() != 2)
@@ -85,18 +88,47 @@ void set_workspace(Args& args, Call& call, const py::object& workspace, Op op, D
 }
 
 struct CdObjects {
-    py::object v, w, b, a, chains, dw, db, da, rows, workspace;
+    py::object chains, rows, workspace;
 };
 
-void gibbs_cd(const CdObjects& o, int k, bool visible_means, RandomStream random,
-              const py::object& num_threads) {
-    const char* op = "gibbs_cd";
-    Call call(op, num_threads);
-    const ModelArrays x = model_in(call, op, o.v, o.w, o.b, o.a);
+struct CdOptions {
+    int k;
+    bool visible_means;
+    RandomStream random;
+};
+
+// Three arrays of the parameters' shapes that the call writes: statistics or velocities.
+struct CdResults {
+    const Array &w, &b, &a;
+};
+
+CdResults results_in(Call& call, const char* op, const py::object& w, const char* w_name,
+                     const py::object& b, const char* b_name, const py::object& a,
+                     const char* a_name) {
+    const CdResults x{call.output(w, w_name), call.output(b, b_name), call.output(a, a_name)};
+    if (!x.w || !x.b || !x.a)
+        throw type_error(op, ": ", w_name, ", ", b_name, " and ", a_name,
+                         " must be arrays; got None");
+    return x;
+}
+
+template <class T>
+GibbsCdStep<T> step_of(const ModelArrays& x, const CdResults& velocity,
+                       const Momentum<double>& rule) {
+    const int64_t hidden = x.w.shape[0], visible = x.w.shape[1];
+    return {.w = output_matrix<T>(x.w, hidden, visible),
+            .w_velocity = output_matrix<T>(velocity.w, hidden, visible),
+            .b = output_vector<T>(x.b, visible),
+            .b_velocity = output_vector<T>(velocity.b, visible),
+            .a = output_vector<T>(x.a, hidden),
+            .a_velocity = output_vector<T>(velocity.a, hidden),
+            .rule = converted<T>(rule)};
+}
+
+// Both forms; with a rule, `results` are velocities.
+void cd(Call& call, const char* op, const CdObjects& o, CdOptions options, const ModelArrays& x,
+        const CdResults& results, const Momentum<double>* rule) {
     const BitsIn& chains = call.output_bits(o.chains, "chains");
-    const Array &dw = call.output(o.dw, "dw"), &db = call.output(o.db, "db"),
-                &da = call.output(o.da, "da");
-    if (!dw || !db || !da) throw type_error("gibbs_cd: dw, db and da must be arrays; got None");
     const int64_t hidden = x.w.shape[0], visible = x.w.shape[1];
     const GibbsShape shape{x.v.rows, chains.rows, visible, hidden};
     check_gibbs_sizes(op, shape, call.dtype());
@@ -104,25 +136,41 @@ void gibbs_cd(const CdObjects& o, int k, bool visible_means, RandomStream random
     if (x.v.rows == 0 || (chains && chains.rows == 0))
         throw value_error(op, ": v and chains must have at least one row; got ", x.v.rows, " and ",
                           chains.rows);
-    if (chains && visible_means)
+    if (chains && options.visible_means)
         throw value_error(op, ": visible_means must be False where chains are given; got True");
     const RowIds ids = row_ids_in(call, o.rows, op, "rows", chains ? chains.rows : x.v.rows);
-    random.first_row = ids.first;
-    random.row_ids = ids.ids;
+    options.random.first_row = ids.first;
+    options.random.row_ids = ids.ids;
     visit_float(call.dtype(), [&]<class T>() {
         GibbsCdArgs<T> args;
         set_model<T>(args, x);
-        args.k = k;
-        args.visible_means = visible_means;
+        args.k = options.k;
+        args.visible_means = options.visible_means;
         args.chains = chains.view<uint64_t>();
-        args.random = random;
-        args.dw = output_matrix<T>(dw, hidden, visible);
-        args.db = output_vector<T>(db, visible);
-        args.da = output_vector<T>(da, hidden);
+        args.random = options.random;
+        if (rule) {
+            args.step = step_of<T>(x, results, *rule);
+        } else {
+            args.dw = output_matrix<T>(results.w, hidden, visible);
+            args.db = output_vector<T>(results.b, visible);
+            args.da = output_vector<T>(results.a, hidden);
+        }
         set_workspace(args, call, o.workspace, Op::cd, dtype_of<T>, shape);
         call.check();
         call.run([&](const Target& target) { return functions<T>(target).cd(args, target); });
     });
+}
+
+CdOptions cd_options(const char* op, py::handle k, bool visible_means, py::handle seed,
+                     py::handle step, py::handle layer) {
+    CdOptions options{};
+    options.k = static_cast<int>(integer(k, op, "k", 1, std::numeric_limits<int32_t>::max()));
+    options.visible_means = visible_means;
+    options.random.seed = seed_in(seed, op);
+    options.random.step =
+        static_cast<uint32_t>(integer(step, op, "step", 0, (int64_t{1} << 32) - options.k));
+    options.random.purpose = static_cast<uint32_t>(integer(layer, op, "layer", 0, 0xFFFF));
+    return options;
 }
 
 // Both of the operations that give one number a row.
@@ -159,20 +207,38 @@ void def_cd(py::module_& m) {
            py::object dw, py::object db, py::object da, py::object workspace,
            py::object num_threads) {
             const char* op = "gibbs_cd";
-            const auto sweeps =
-                static_cast<int>(integer(k, op, "k", 1, std::numeric_limits<int32_t>::max()));
-            RandomStream random;
-            random.seed = seed_in(seed, op);
-            random.step =
-                static_cast<uint32_t>(integer(step, op, "step", 0, (int64_t{1} << 32) - sweeps));
-            random.purpose = static_cast<uint32_t>(integer(layer, op, "layer", 0, 0xFFFF));
-            gibbs_cd({v, w, b, a, chains, dw, db, da, rows, workspace}, sweeps, visible_means,
-                     random, num_threads);
+            Call call(op, num_threads);
+            const ModelArrays x = model_in(call, op, v, w, b, a);
+            const CdResults out = results_in(call, op, dw, "dw", db, "db", da, "da");
+            cd(call, op, {chains, rows, workspace},
+               cd_options(op, k, visible_means, seed, step, layer), x, out, nullptr);
         },
         py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::kw_only(), py::arg("k") = 1,
         py::arg("visible_means") = false, py::arg("chains") = py::none(), py::arg("seed") = 0,
         py::arg("step") = 0, py::arg("layer") = 0, py::arg("rows") = 0, py::arg("dw"),
         py::arg("db"), py::arg("da"), py::arg("workspace") = py::none(),
+        py::arg("num_threads") = py::none());
+    m.def(
+        "gibbs_cd_update",
+        [](py::object v, py::object w, py::object b, py::object a, py::object w_velocity,
+           py::object b_velocity, py::object a_velocity, py::object k, bool visible_means,
+           py::object chains, py::object seed, py::object step, py::object layer, py::object rows,
+           double rate, double momentum, double weight_decay, py::object workspace,
+           py::object num_threads) {
+            const char* op = "gibbs_cd_update";
+            const Momentum<double> rule{rate, momentum, weight_decay};
+            Call call(op, num_threads);
+            const ModelArrays x = model_in(call, op, v, w, b, a, true);
+            const CdResults velocity = results_in(call, op, w_velocity, "w_velocity", b_velocity,
+                                                  "b_velocity", a_velocity, "a_velocity");
+            cd(call, op, {chains, rows, workspace},
+               cd_options(op, k, visible_means, seed, step, layer), x, velocity, &rule);
+        },
+        py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::arg("w_velocity"),
+        py::arg("b_velocity"), py::arg("a_velocity"), py::kw_only(), py::arg("k") = 1,
+        py::arg("visible_means") = false, py::arg("chains") = py::none(), py::arg("seed") = 0,
+        py::arg("step") = 0, py::arg("layer") = 0, py::arg("rows") = 0, py::arg("rate"),
+        py::arg("momentum") = 0.0, py::arg("weight_decay") = 0.0, py::arg("workspace") = py::none(),
         py::arg("num_threads") = py::none());
     m.def(
         "gibbs_cd_workspace",
@@ -216,8 +282,9 @@ void def_per_row(py::module_& m, const char* op, const char* workspace_name, Op 
 }  // namespace
 
 void init_gibbs(py::module_& m) {
-    register_family("gibbs", Device::cpu,
-                    {"gibbs_cd", "gibbs_free_energy", "gibbs_pseudo_likelihood"});
+    register_family(
+        "gibbs", Device::cpu,
+        {"gibbs_cd", "gibbs_cd_update", "gibbs_free_energy", "gibbs_pseudo_likelihood"});
     def_cd(m);
     def_per_row<FreeEnergyArgs>(m, "gibbs_free_energy", "gibbs_free_energy_workspace",
                                 Op::free_energy);

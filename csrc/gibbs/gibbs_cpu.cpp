@@ -4,6 +4,7 @@
 
 #include "core/parallel_tasks.h"
 #include "gemm/gemm_call.h"
+#include "gemm/momentum_cpu.h"
 #include "gibbs/gibbs_energy_cpu.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
@@ -28,22 +29,29 @@ static void column_sums(const Operand<T>& x, int64_t j0, int64_t n, T* sums) {
     }
 }
 
-// out_j = mean over rows of x_j - mean over rows of y_j.
+// out_j = mean over rows of x_j - mean over rows of y_j, or a step along it.
 template <class T>
 static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Vector<T>& out,
-                              const Target& target) {
-    const int64_t tile = 64, rows = operand_rows(x) + operand_rows(y);
+                              const MomentumStep<T>& step, const Target& target) {
+    const int64_t tile = 64, rows = operand_rows(x) + operand_rows(y), size = operand_cols(x);
     const T x_scale = T(1) / static_cast<T>(operand_rows(x));
     const T y_scale = T(1) / static_cast<T>(operand_rows(y));
-    return parallel(
-        target, ceil_div(out.size, tile), static_cast<double>(rows * tile), [&](int64_t task, int) {
-            alignas(64) T x_sums[64], y_sums[64];
-            const int64_t j0 = task * tile, n = min_of(tile, out.size - j0);
-            column_sums(x, j0, n, x_sums);
-            column_sums(y, j0, n, y_sums);
-            for (int64_t j = 0; j < n; ++j)
-                out.data[(j0 + j) * out.stride] = x_sums[j] * x_scale - y_sums[j] * y_scale;
-        });
+    const auto cost = static_cast<double>(rows * tile);
+    return parallel(target, ceil_div(size, tile), cost, [&](int64_t task, int) {
+        alignas(64) T difference[64], y_sums[64];
+        const int64_t j0 = task * tile, n = min_of(tile, size - j0);
+        column_sums(x, j0, n, difference);
+        column_sums(y, j0, n, y_sums);
+        for (int64_t j = 0; j < round_up(n, lanes<T>); ++j)
+            difference[j] = difference[j] * x_scale - y_sums[j] * y_scale;
+        if (step.w.data) return momentum_segment(step, 0, j0, n, difference);
+        for (int64_t j = 0; j < n; ++j) out.data[(j0 + j) * out.stride] = difference[j];
+    });
+}
+
+template <class T>
+LW_INLINE Matrix<T> one_row(const Vector<T>& x) {
+    return {x.data, 1, x.size, 0, x.stride};
 }
 
 // Where the parts of a call's workspace lie.
@@ -141,7 +149,8 @@ struct CdRun {
         return gemm.pack_b(dense_operand(w), at<char>(layout.packed_visible), target);
     }
 
-    // dw = (data_hidden' v - chain_hidden' chain_visible), each side over its own number of rows.
+    // dw = (data_hidden' v - chain_hidden' chain_visible), each side over its own number of rows,
+    // and likewise db, da: stored, or a step along them.
     Status statistics(const Matrix<T>& data_hidden, const Matrix<T>& chain_hidden,
                       const Operand<T>& chain_visible) const {
         GemmArgs<T> g;
@@ -154,12 +163,19 @@ struct CdRun {
         g.mean = args.dw;
         g.workspace = at<char>(layout.gemm);
         g.workspace_bytes = layout.gemm_bytes;
-        Status status = gemm_functions<T>().run(g, target);
+        const GibbsCdStep<T>& step = args.step;
+        const Momentum<T> bias_rule = {step.rule.rate, step.rule.momentum, T(0)};
+        g.epilogue.step = {step.w, step.w_velocity, step.rule};
+        // A step is all or nothing.
+        Target whole = target;
+        if (step.w.data) whole.poll = nullptr;
+        Status status = gemm_functions<T>().run(g, whole);
         if (status != Status::ok) return status;
-        status = mean_difference(args.v, chain_visible, args.db, target);
+        status = mean_difference(args.v, chain_visible, args.db,
+                                 {one_row(step.b), one_row(step.b_velocity), bias_rule}, whole);
         if (status != Status::ok) return status;
         return mean_difference(dense_operand(data_hidden), dense_operand(chain_hidden), args.da,
-                               target);
+                               {one_row(step.a), one_row(step.a_velocity), bias_rule}, whole);
     }
 
     // k sweeps from the hidden states (CD, first_hidden_known) or from visible states (PCD).

@@ -91,6 +91,28 @@ def gibbs_cd(
     workspace: _Array | None = None,
     num_threads: int | None = None,
 ) -> None: ...
+def gibbs_cd_update(
+    v: _Matrix,
+    w: _Array,
+    b: _Array,
+    a: _Array,
+    w_velocity: _Array,
+    b_velocity: _Array,
+    a_velocity: _Array,
+    *,
+    k: int = 1,
+    visible_means: bool = False,
+    chains: _BitMatrix | None = None,
+    seed: int = 0,
+    step: int = 0,
+    layer: int = 0,
+    rows: int | _Array = 0,
+    rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
 def gibbs_cd_workspace(
     batch: int,
     chains: int,

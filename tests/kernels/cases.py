@@ -13,6 +13,8 @@ from . import harness
 
 OPS = sorted(set(harness.K) - {"gemm_gaussian"})
 
+IN_PLACE = {"gibbs_cd_update": range(1, 7), "sgd_momentum": range(2)}  # arguments overwritten
+
 
 def arguments(
     op: str, rng: np.random.Generator, dtype: Any, n: int, d: int, f: int
@@ -30,6 +32,10 @@ def arguments(
         "gibbs_hidden": ([v, rbm.w, rbm.a], sampled),
         "gibbs_visible": ([h, rbm.w, rbm.b], sampled),
         "gibbs_cd": ([v, rbm.w, rbm.b, rbm.a], {"k": 2, "rng": stream}),
+        "gibbs_cd_update": (
+            [v, rbm.w, rbm.b, rbm.a, rbm.w[::-1].copy(), rbm.b[::-1].copy(), rbm.a[::-1].copy()],
+            {"k": 2, "rng": stream, "rate": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+        ),
         "gibbs_free_energy": ([v, rbm.w, rbm.b, rbm.a], {}),
         "gibbs_pseudo_likelihood": ([v, rbm.w, rbm.b, rbm.a], {}),
         "dense": ([x, rbm.w, rbm.a], {"activation": "tanh"}),
@@ -50,10 +56,10 @@ def arguments(
 
 def call(backend: Any, op: str, arrays: list[Any], options: dict[str, Any]) -> list[np.ndarray]:
     """The results of a call as a list of arrays; what is updated in place works on copies."""
-    if op == "sgd_momentum":
-        w, velocity = arrays[0].copy(), arrays[1].copy()
-        getattr(backend, op)(w, velocity, *arrays[2:], **options)
-        return [w, velocity]
+    if op in IN_PLACE:
+        arrays = [x.copy() if i in IN_PLACE[op] else x for i, x in enumerate(arrays)]
+        getattr(backend, op)(*arrays, **options)
+        return [arrays[i] for i in IN_PLACE[op]]
     result = getattr(backend, op)(*arrays, **options)
     parts = result if isinstance(result, tuple) else (result,)
     return [part.words if isinstance(part, ops.BitMatrix) else part for part in parts]

@@ -32,6 +32,7 @@ K = {
     "gibbs_hidden": 4,
     "gibbs_visible": 4,
     "gibbs_cd": 16,
+    "gibbs_cd_update": 16,
     "gibbs_free_energy": 4,
     "gibbs_pseudo_likelihood": 4,
     "dense": 4,

@@ -18,6 +18,7 @@ LARGE = {
     "dropout": ELEMENTS,
     "dropout_dx": ELEMENTS,
     "gibbs_cd": ROWS,
+    "gibbs_cd_update": ROWS,
     "gibbs_free_energy": ROWS,
     "sgd_momentum": ELEMENTS,
     "softmax": ELEMENTS,
@@ -47,7 +48,8 @@ def test_a_call_repeated_gives_the_same_bits(native, dtype, op, rng):
         assert all(harness.same_bits(x, y) for x, y in zip(first, again, strict=True))
 
 
-ROWWISE = [op for op in cases.OPS if op not in ("gibbs_cd", "dense_dw", "dense_db", "sgd_momentum")]
+SUMMED = ("gibbs_cd", "gibbs_cd_update", "dense_dw", "dense_db", "sgd_momentum")
+ROWWISE = [op for op in cases.OPS if op not in SUMMED]
 BY_ROW = {  # positions of the arrays that have one row a sample
     "gemm": (0,),
     "activation_dx": (0, 1),
@@ -82,8 +84,8 @@ def test_rows_in_pieces_are_the_rows_of_the_whole(native, dtype, op, density, rn
 @pytest.mark.parametrize(
     "op",
     [
-        "gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_free_energy",
-        "gibbs_pseudo_likelihood",
+        "gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_cd_update",
+        "gibbs_free_energy", "gibbs_pseudo_likelihood",
     ],
 )  # fmt: skip
 def test_every_encoding_gives_the_same_bits(native, dtype, op, density, rng):
@@ -109,6 +111,27 @@ def test_encodings_of_the_right_operand_give_the_same_bits(native, dtype, densit
         dense_dw = native.dense_dw(a, x)  # k is the batch here
         for encoding in ("bits", "csr"):
             assert harness.same_bits(native.dense_dw(a, harness.encode(x, encoding)), dense_dw)
+
+
+@pytest.mark.parametrize("encoding", ["bits", "csr", "dense"])
+def test_a_sparse_right_operand_gives_the_bits_of_few_rows(native, dtype, encoding, rng):
+    """Fewer rows than a panel are multiplied as if B were dense."""
+    m, n, depths = 70, 200, (150, 131)
+    a, a_tail = (harness.real(rng, (m, k), dtype) for k in depths)
+    b, b_tail = (harness.encode(harness.binary(rng, (k, n), dtype, 0.2), encoding) for k in depths)
+    options = {"bias": harness.real(rng, (n,), dtype), "alpha": 0.3, "activation": "sigmoid"}
+
+    def product(rows):
+        out = np.empty((len(a[rows]), n), dtype)
+        harness.core().gemm(
+            a[rows], b, a_tail=a_tail[rows], b_tail=b_tail, tail_scale=-0.7, mean=out,
+            workspace=np.empty(1 << 24, np.uint8), **options,
+        )  # fmt: skip
+        return out
+
+    whole = product(slice(None))
+    pieces = [product(slice(start, start + 7)) for start in range(0, m, 7)]
+    assert harness.same_bits(whole, np.concatenate(pieces))
 
 
 @pytest.mark.parametrize("density", [0.01, 0.3, 0.7])

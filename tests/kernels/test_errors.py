@@ -58,8 +58,9 @@ def test_wrong_shapes_are_refused(backend, dtype, op, rng):
 
 def _free(op, position, axis):
     """Whether an axis of an argument may have any size."""
-    rows = {"gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_free_energy"}
-    if position == 0 and axis == 0 and op in rows | {"gibbs_pseudo_likelihood"}:
+    rows = {"gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_cd_update"}
+    rows |= {"gibbs_free_energy", "gibbs_pseudo_likelihood"}
+    if position == 0 and axis == 0 and op in rows:
         return True
     return (op, position, axis) in {
         ("gemm", 1, 1),

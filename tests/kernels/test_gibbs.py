@@ -87,7 +87,7 @@ def _chain(backend, start, rbm, k, stream, visible="sample"):
     return state
 
 
-def _check_cd(got, v, model, rbm, *, dtype, case):
+def _cd_oracle(v, model, rbm):
     """Statistics of given chain states: sampling and its ties are the half-steps' matter."""
     v, model = v.astype(np.float64), harness.as_matrix(model)
     h_data, h_model = ref.gibbs_hidden(v, rbm.w, rbm.a), ref.gibbs_hidden(model, rbm.w, rbm.a)
@@ -96,8 +96,12 @@ def _check_cd(got, v, model, rbm, *, dtype, case):
         v.mean(axis=0) - model.mean(axis=0),
         h_data.mean(axis=0) - h_model.mean(axis=0),
     )
-    limits = bounds.cd(v, model, rbm.w, rbm.a)
-    for name, value, limit in zip(("dw", "db", "da"), expected, limits, strict=True):
+    return expected, bounds.cd(v, model, rbm.w, rbm.a)
+
+
+def _check_cd(got, v, model, rbm, *, dtype, case):
+    parts = zip(("dw", "db", "da"), *_cd_oracle(v, model, rbm), strict=True)
+    for name, value, limit in parts:
         part = getattr(got, name)
         harness.check("gibbs_cd", part, value, limit, dtype=dtype, case=(name, case))
 
@@ -124,6 +128,66 @@ def test_cd_takes_any_strides(native, dtype, layout, rng):
     rest = {"b": rbm.b, "a": rbm.a, "rng": harness.stream()}
     laid = native.gibbs_cd(harness.lay_out(v, layout), harness.lay_out(rbm.w, layout), **rest)
     plain = native.gibbs_cd(v, rbm.w, **rest)
+    assert all(harness.same_bits(x, y) for x, y in zip(laid, plain, strict=True))
+
+
+RULE = {"rate": 0.3, "momentum": 0.7}
+DECAY = 0.02  # of the weights
+
+
+def _parameters(rng, rbm):
+    """Copies of an RBM's parameters, and velocities for them."""
+    parameters = [x.copy() for x in (rbm.w, rbm.b, rbm.a)]
+    return [*parameters, *(harness.real(rng, x.shape, x.dtype) for x in parameters)]
+
+
+@pytest.mark.parametrize("encoding", harness.ENCODINGS)
+def test_an_update_equals_the_oracle(backend, dtype, encoding, rng):
+    for n, d, f in [*FEW_SHAPES, (65, 200, 90)]:
+        rbm, stream = harness.tiny_rbm(rng, f, d, dtype), harness.stream()
+        v = harness.binary(rng, (n, d), dtype)
+        model = _chain(backend, v, rbm, 2, stream)
+        before = _parameters(rng, rbm)
+        after = [x.copy() for x in before]
+        given = harness.encode(v, encoding)
+        backend.gibbs_cd_update(given, *after, k=2, rng=stream, weight_decay=DECAY, **RULE)
+        for i, (direction, limit) in enumerate(zip(*_cd_oracle(v, model, rbm), strict=True)):
+            old, velocity = before[i].astype(np.float64), before[i + 3].astype(np.float64)
+            decay = DECAY if old.ndim == 2 else 0.0
+            step = RULE["momentum"] * velocity + RULE["rate"] * (direction - decay * old)
+            bound = RULE["momentum"] * abs(velocity) + RULE["rate"] * (limit + decay * abs(old))
+            case = {"dtype": dtype, "case": (i, n, d, f)}
+            harness.check("gibbs_cd_update", after[i + 3], step, bound, **case)
+            harness.check("gibbs_cd_update", after[i], old + step, bound + abs(old), **case)
+
+
+@pytest.mark.parametrize("encoding", harness.ENCODINGS)
+@pytest.mark.parametrize("persistent", [False, True])
+def test_an_update_has_the_bits_of_statistics_and_steps(native, dtype, encoding, persistent, rng):
+    for n, d, f in [*FEW_SHAPES, (65, 200, 90)]:
+        v = harness.encode(harness.binary(rng, (n, d), dtype), encoding)
+        start = ops.BitMatrix.pack(harness.binary(rng, (5, d), dtype))
+        chains = [start.copy() if persistent else None for _ in range(2)]
+        fused = _parameters(rng, harness.tiny_rbm(rng, f, d, dtype))
+        parts = [x.copy() for x in fused]
+        options = {"k": 2, "rng": harness.stream()}
+        native.gibbs_cd_update(v, *fused, chains=chains[0], weight_decay=DECAY, **RULE, **options)
+        directions = native.gibbs_cd(v, *parts[:3], chains=chains[1], **options)
+        for x, velocity, direction in zip(parts[:3], parts[3:], directions, strict=True):
+            decay = DECAY if x.ndim == 2 else 0.0
+            native.sgd_momentum(x, velocity, direction, weight_decay=decay, **RULE)
+        assert all(harness.same_bits(x, y) for x, y in zip(fused, parts, strict=True))
+        assert not persistent or np.array_equal(chains[0].words, chains[1].words)
+
+
+@pytest.mark.parametrize("layout", harness.LAYOUTS)
+def test_an_update_takes_any_strides(native, dtype, layout, rng):
+    v = harness.binary(rng, (9, 35), dtype)
+    plain = _parameters(rng, harness.tiny_rbm(rng, 19, 35, dtype))
+    laid = [harness.lay_out(np.atleast_2d(x).copy(), layout) for x in plain]
+    laid = [x if x.shape[0] > 1 else x[0] for x in laid]
+    for arrays in (plain, laid):
+        native.gibbs_cd_update(v, *arrays, rng=harness.stream(), **RULE)
     assert all(harness.same_bits(x, y) for x, y in zip(laid, plain, strict=True))
 
 

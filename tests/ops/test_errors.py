@@ -36,6 +36,17 @@ CALLS = {
         "a": array(4),
         "rng": RNG,
     },
+    "gibbs_cd_update": lambda: {
+        "v": array(2, 3),
+        "w": array(4, 3),
+        "b": array(3),
+        "a": array(4),
+        "w_velocity": array(4, 3),
+        "b_velocity": array(3),
+        "a_velocity": array(4),
+        "rate": 0.1,
+        "rng": RNG,
+    },
     "gibbs_free_energy": lambda: {
         "v": array(2, 3),
         "w": array(4, 3),

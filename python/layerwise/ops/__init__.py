@@ -11,7 +11,8 @@ from .config import get_backend, get_num_threads, num_threads, use_backend
 from .dense import activation_dx, dense, dense_db, dense_dw, dense_dx
 from .dense_training import dropout, dropout_dx, sgd_momentum, softmax, softmax_cross_entropy
 from .gemm import gemm
-from .gibbs import CDStatistics, gibbs_cd, gibbs_hidden, gibbs_visible
+from .gibbs import gibbs_hidden, gibbs_visible
+from .gibbs_cd import CDStatistics, gibbs_cd, gibbs_cd_update
 from .gibbs_energy import gibbs_free_energy, gibbs_pseudo_likelihood
 from .random import Philox, Purpose, normal, uniform
 from .workspace import Workspace
@@ -33,6 +34,7 @@ __all__ = [
     "get_backend",
     "get_num_threads",
     "gibbs_cd",
+    "gibbs_cd_update",
     "gibbs_free_energy",
     "gibbs_hidden",
     "gibbs_pseudo_likelihood",

@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from layerwise.reference.dense import sgd_momentum
 from layerwise.reference.gemm import Float, add_noise, densify, pack_bits, sigmoid, softplus
 from layerwise.reference.philox import Purpose
 
@@ -97,6 +98,48 @@ def gibbs_visible(h: Any, w: Any, b: ArrayLike, *, returns: str = "mean", rng: A
     array([[0.5, 0.5]])
     """
     return _half_step(densify(h) @ densify(w) + densify(b), returns, rng, Purpose.gibbs_visible)
+
+
+def gibbs_cd_update(
+    v: Any,
+    w: Any,
+    b: Any,
+    a: Any,
+    w_velocity: Any,
+    b_velocity: Any,
+    a_velocity: Any,
+    *,
+    rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    **options: Any,
+) -> None:
+    """One training step of CD-k or PCD, in place: `gibbs_cd`, then `sgd_momentum`.
+
+    Parameters
+    ----------
+    v : matrix of shape (B, D)
+        Data.
+    w, b, a : ndarray of shape (F, D), (D,) and (F,)
+        Parameters; overwritten.
+    w_velocity, b_velocity, a_velocity : ndarray of the same shapes
+        Last steps; overwritten.
+    rate, momentum, weight_decay : float
+        As for `sgd_momentum`; biases do not decay.
+    **options
+        As for `gibbs_cd`.
+
+    Examples
+    --------
+    >>> rng, x = SimpleNamespace(seed=0, step=0, layer=0, rows=0), np.zeros((6, 1))
+    >>> gibbs_cd_update([[1.0]], x[:1], x[1], x[2], x[3:4], x[4], x[5], rate=0.1, rng=rng)
+    >>> x[1] in (0.0, 0.1)
+    True
+    """
+    dw, db, da = gibbs_cd(v, w, b, a, **options)
+    sgd_momentum(w, w_velocity, dw, rate=rate, momentum=momentum, weight_decay=weight_decay)
+    sgd_momentum(b, b_velocity, db, rate=rate, momentum=momentum)
+    sgd_momentum(a, a_velocity, da, rate=rate, momentum=momentum)
 
 
 def gibbs_cd(

@@ -1,0 +1,33 @@
+// The formula of momentum.h on vectors. Include from *_cpu.cpp files only.
+#pragma once
+
+#include "core/simd.h"
+#include "gemm/momentum.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+template <class T>
+LW_INLINE void momentum_step(const Momentum<T>& rule, Vec<T> gradient, Vec<T>& w,
+                             Vec<T>& velocity) {
+    const Vec<T> direction = fma(splat(-rule.weight_decay), w, gradient);
+    velocity = fma(splat(rule.rate), direction, rule.momentum * velocity);
+    w += velocity;
+}
+
+// Columns [j0, j0 + n) of row i; the gradient is readable up to round_up(n, lanes).
+template <class T>
+static void momentum_segment(const MomentumStep<T>& step, int64_t i, int64_t j0, int64_t n,
+                             const T* gradient) {
+    const int64_t ws = step.w.col_stride, vs = step.velocity.col_stride;
+    T* w = step.w.data + i * step.w.row_stride + j0 * ws;
+    T* velocity = step.velocity.data + i * step.velocity.row_stride + j0 * vs;
+    for (int64_t j = 0; j < n; j += lanes<T>) {
+        const int64_t valid = min_of(lanes<T>, n - j);
+        Vec<T> x = load_lanes(w + j * ws, ws, valid), v = load_lanes(velocity + j * vs, vs, valid);
+        momentum_step<T>(step.rule, load(gradient + j), x, v);
+        store_lanes(w + j * ws, ws, x, valid);
+        store_lanes(velocity + j * vs, vs, v, valid);
+    }
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE
