@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class LearningRule(ABC):
     """Estimates the gradient of the log-likelihood on a minibatch.
 
     A rule itself never changes; what it carries from update to update (persistent chains) is
-    the state that `start` makes and `statistics` overwrites.
+    the state that `start` makes and an update overwrites.
     """
 
     @property
@@ -37,6 +38,12 @@ class LearningRule(ABC):
         """Make the state before the first update."""
 
     @abstractmethod
+    def sampling(self, rng: Philox, state: dict[str, Any]) -> dict[str, Any]:
+        """Give the options of `ops.gibbs_cd` that the rule stands for.
+
+        A rule that is no matter of options overrides `statistics` and `update`.
+        """
+
     def statistics(
         self,
         pair: Pair,
@@ -47,6 +54,22 @@ class LearningRule(ABC):
         workspace: Workspace | None = None,
     ) -> Any:
         """Estimate data average minus model average: ``dw`` (F,D), ``db`` (D,), ``da`` (F,)."""
+        return pair.statistics(v, p, workspace=workspace, **self.sampling(rng, state))
+
+    def update(
+        self,
+        pair: Pair,
+        v: Any,
+        p: Parameters,
+        velocities: Parameters,
+        step: Mapping[str, float],
+        rng: Philox,
+        state: dict[str, Any],
+        workspace: Workspace | None = None,
+    ) -> None:
+        """Move the parameters along the statistics: `step` has rate, momentum, weight_decay."""
+        options = self.sampling(rng, state)
+        pair.update(v, p, velocities, workspace=workspace, **step, **options)
 
 
 @dataclass(frozen=True)
@@ -92,17 +115,9 @@ class CD(LearningRule):
         """Carry nothing from update to update."""
         return {}
 
-    def statistics(
-        self,
-        pair: Pair,
-        v: Any,
-        p: Parameters,
-        rng: Philox,
-        state: dict[str, Any],
-        workspace: Workspace | None = None,
-    ) -> Any:
-        """Run CD-k, chain n on the stream of data row n."""
-        return pair.statistics(v, p, k=self.k, visible=self.visible, rng=rng, workspace=workspace)
+    def sampling(self, rng: Philox, state: dict[str, Any]) -> dict[str, Any]:
+        """Run k sweeps from the data, chain n on the stream of data row n."""
+        return {"k": self.k, "visible": self.visible, "rng": rng}
 
 
 @dataclass(frozen=True)
@@ -151,20 +166,10 @@ class PCD(LearningRule):
         n = batch_size if self.n_chains is None else self.n_chains
         return {"chains": pair.first_states(p, n, rng)}
 
-    def statistics(
-        self,
-        pair: Pair,
-        v: Any,
-        p: Parameters,
-        rng: Philox,
-        state: dict[str, Any],
-        workspace: Workspace | None = None,
-    ) -> Any:
-        """Run PCD; the chains are overwritten."""
+    def sampling(self, rng: Philox, state: dict[str, Any]) -> dict[str, Any]:
+        """Run k sweeps from the chains, which are overwritten."""
         chains: BitMatrix = state["chains"]
-        return pair.statistics(
-            v, p, k=self.k, rng=rng, chains=chains, chain_rng=rng.at(rows=0), workspace=workspace
-        )
+        return {"k": self.k, "rng": rng, "chains": chains, "chain_rng": rng.at(rows=0)}
 
 
 _RULES: dict[str, type[CD] | type[PCD]] = {"cd": CD, "pcd": PCD}

@@ -75,18 +75,26 @@ class SGD:
             velocities = {name: np.zeros_like(value) for name, value in parameters.items()}
         self.velocities = dict(velocities)
 
+    def step(self, t: int) -> dict[str, float]:
+        """Give the rate, the momentum and the weight decay of update t."""
+        return {
+            "rate": _at(self.rate, t),
+            "momentum": _at(self.momentum, t),
+            "weight_decay": self.weight_decay,
+        }
+
     def update(self, directions: Mapping[str, np.ndarray], t: int) -> None:
         """Move every parameter along its direction of ascent (for a loss: minus its gradient)."""
-        rate, momentum = _at(self.rate, t), _at(self.momentum, t)
+        step = self.step(t)
         for name, direction in directions.items():
             w = self.parameters[name]
             ops.sgd_momentum(
                 w,
                 self.velocities[name],
                 direction,
-                rate=rate,
-                momentum=momentum,
-                weight_decay=self.weight_decay if w.ndim > 1 else 0.0,
+                rate=step["rate"],
+                momentum=step["momentum"],
+                weight_decay=step["weight_decay"] if w.ndim > 1 else 0.0,
             )
 
     def state_dict(self) -> dict[str, np.ndarray]:

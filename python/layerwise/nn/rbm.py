@@ -140,10 +140,16 @@ class RBMTrainer:
     def step(self, batch: Batch, t: int) -> dict[str, float]:
         """Make one update from a batch, the t-th ever."""
         rng = self._rng.at(step=t * self.rule.sweeps % 2**32, rows=batch.rows)
-        statistics = self.rule.statistics(
-            self.pair, batch.x, self.parameters, rng, self.rule_state, self._workspace
+        self.rule.update(
+            self.pair,
+            batch.x,
+            self.parameters,
+            Parameters(**self.optimiser.velocities),
+            self.optimiser.step(t),
+            rng,
+            self.rule_state,
+            self._workspace,
         )
-        self.optimiser.update({"w": statistics.dw, "b": statistics.db, "a": statistics.da}, t)
         self.n_steps += 1
         self.n_rows += len(batch)
         self._last = batch.x

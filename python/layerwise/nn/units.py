@@ -25,7 +25,7 @@ _FLIP_ELEMENTS = 1 << 22  # of data or of hidden inputs held at a time
 
 @dataclass
 class Parameters:
-    """Parameters of one RBM: w (F,D), visible biases b (D,), hidden biases a (F,)."""
+    """Parameters of one RBM, or their velocities: w (F,D), visible b (D,), hidden biases a (F,)."""
 
     w: np.ndarray
     b: np.ndarray
@@ -90,6 +90,10 @@ class Pair(ABC):
         """Estimate data average minus model average of -dE: ``dw``, ``db``, ``da``."""
 
     @abstractmethod
+    def update(self, v: Any, p: Parameters, velocities: Parameters, **options: Any) -> None:
+        """Take a step along the statistics: also ``rate``, ``momentum``, ``weight_decay``."""
+
+    @abstractmethod
     def free_energy(self, v: Any, p: Parameters, **options: Any) -> np.ndarray:
         """Compute F(v) of every row."""
 
@@ -114,8 +118,13 @@ class BernoulliBernoulli(Pair):
         return ops.gibbs_visible(h, p.w, p.b, **options)
 
     def statistics(self, v: Any, p: Parameters, **options: Any) -> Any:
-        """Run CD or, with ``chains=``, of PCD."""
+        """Run CD or, with ``chains=``, PCD."""
         return ops.gibbs_cd(v, p.w, p.b, p.a, **options)
+
+    def update(self, v: Any, p: Parameters, velocities: Parameters, **options: Any) -> None:
+        """Run CD or PCD with the step in the same pass."""
+        u = velocities
+        ops.gibbs_cd_update(v, p.w, p.b, p.a, u.w, u.b, u.a, **options)
 
     def free_energy(self, v: Any, p: Parameters, **options: Any) -> np.ndarray:
         """Compute F(v) of every row."""
