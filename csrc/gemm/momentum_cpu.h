@@ -14,13 +14,19 @@ LW_INLINE void momentum_step(const Momentum<T>& rule, Vec<T> gradient, Vec<T>& w
     w += velocity;
 }
 
-// Columns [j0, j0 + n) of row i; the gradient is readable up to round_up(n, lanes).
+// Columns [j0, j0 + n) of row i; the gradient is readable up to round_up(n, lanes). The rows that
+// follow are on their way meanwhile: the hardware does not foresee the end of a segment.
 template <class T>
 static void momentum_segment(const MomentumStep<T>& step, int64_t i, int64_t j0, int64_t n,
                              const T* gradient) {
     const int64_t ws = step.w.col_stride, vs = step.velocity.col_stride;
     T* w = step.w.data + i * step.w.row_stride + j0 * ws;
     T* velocity = step.velocity.data + i * step.velocity.row_stride + j0 * vs;
+    constexpr int64_t rows_ahead = 4, line = 64 / static_cast<int64_t>(sizeof(T));
+    for (int64_t j = 0; j < n; j += line) {
+        __builtin_prefetch(w + rows_ahead * step.w.row_stride + j * ws, 1);
+        __builtin_prefetch(velocity + rows_ahead * step.velocity.row_stride + j * vs, 1);
+    }
     for (int64_t j = 0; j < n; j += lanes<T>) {
         const int64_t valid = min_of(lanes<T>, n - j);
         Vec<T> x = load_lanes(w + j * ws, ws, valid), v = load_lanes(velocity + j * vs, vs, valid);
