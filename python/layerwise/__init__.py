@@ -15,8 +15,8 @@ from layerwise._show_config import show_config
 from layerwise.ops.config import num_threads, use_backend
 
 if TYPE_CHECKING:
-    from layerwise import datasets, models, nn, ops, reference
-    from layerwise.models import DBN, RBM, DBNClassifier
+    from layerwise import datasets, models, nn, ops, reference, storage
+    from layerwise.models import DBN, RBM, DBNClassifier, load
 
 try:
     __version__ = version("layerwise")
@@ -29,24 +29,26 @@ __all__ = [
     "DBNClassifier",
     "__version__",
     "datasets",
+    "load",
     "models",
     "nn",
     "num_threads",
     "ops",
     "reference",
     "show_config",
+    "storage",
     "use_backend",
 ]
 
-_MODULES = ("datasets", "models", "nn", "ops", "reference")
-_ESTIMATORS = ("DBN", "RBM", "DBNClassifier")
+_MODULES = ("datasets", "models", "nn", "ops", "reference", "storage")
+_OF_MODELS = ("DBN", "RBM", "DBNClassifier", "load")
 
 
 def __getattr__(name: str) -> Any:
     # Estimators bring scikit-learn, which takes a second to import: only where they are used.
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _ESTIMATORS:
+    if name in _OF_MODELS:
         return getattr(importlib.import_module(f"{__name__}.models"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from layerwise import nn
 from layerwise.ops import BitMatrix
 
-__all__ = ["check_finite", "fit_rbm", "start_rbm", "update_rbm"]
+__all__ = ["check_finite", "fit_rbm", "start_rbm", "update_rbm", "writable"]
 
 _SCALE = 0.01  # of the first weights (Hinton 2010)
 _MONITORED_ROWS = 1000  # of the data whose reconstruction error is shown, at most
@@ -76,6 +76,15 @@ def check_finite(op: str, what: str, *arrays: np.ndarray) -> None:
         )
 
 
+def writable(state: Any) -> Any:
+    """Copy the parts of a trainer's state that a memory map made read-only."""
+    if isinstance(state, dict):
+        return {name: writable(value) for name, value in state.items()}
+    if isinstance(state, BitMatrix):
+        return BitMatrix(writable(state.words), state.cols)
+    return np.require(state, requirements="W") if isinstance(state, np.ndarray) else state
+
+
 def _trainer(rbm: Any, momentum: nn.Schedule, layer: int) -> nn.RBMTrainer:
     # Loaded from a memory map the arrays are read-only, and users may set their own.
     dtype = rbm.components_.dtype
@@ -93,7 +102,7 @@ def _trainer(rbm: Any, momentum: nn.Schedule, layer: int) -> nn.RBMTrainer:
         batch_size=rbm.batch_size,
         seed=rbm._seed,
         layer=layer,
-        state=rbm._state,
+        state=writable(rbm._state),
     )
 
 

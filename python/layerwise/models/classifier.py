@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn, ops
+from layerwise.storage import register
 
 from ._checks import (
     check_integer,
@@ -22,15 +23,35 @@ from ._checks import (
     read_rows,
     seed_of,
 )
-from ._training import check_finite
+from ._fitted import COMMON, array, count, each, fields, instance, none_or
+from ._training import check_finite, writable
 from .dbn import DBN
+from .persistence import Persistent
 
 __all__ = ["DBNClassifier"]
 
 _TUNING_LAYER = 1 << 14  # layer word of fine-tuning's shuffles; pretraining has those below
 
 
-class DBNClassifier(ClassifierMixin, BaseEstimator):
+def _units(i: int) -> str:
+    return f"units of layer {i}" if i else "features"
+
+
+def _check_classes(name: str, value: Any, sizes: dict[str, Any]) -> None:
+    top = sizes[_units(sizes["layers"])]
+    if getattr(value, "shape", None) != (top,):
+        raise ValueError(f"{name} must be an array of {top} labels; got {value!r}")
+
+
+def _check_velocities(name: str, value: Any, sizes: dict[str, Any]) -> None:
+    layers = range(sizes["layers"])
+    weights = {f"w{i}": array(_units(i + 1), _units(i)) for i in layers}
+    biases = {f"b{i}": array(_units(i + 1)) for i in layers}
+    fields(**weights, **biases)(name, value, sizes)
+
+
+@register
+class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
     """Classifier from a deep belief network: pretrained layer by layer, then fine-tuned.
 
     The hidden layers start as the RBMs of a `DBN` trained on the data without their labels; a
@@ -113,6 +134,17 @@ class DBNClassifier(ClassifierMixin, BaseEstimator):
     >>> net.predict(np.eye(4)).tolist()
     ['one', 'two', 'three', 'four']
     """
+
+    _fitted = COMMON | {
+        "coefs_": each(lambda i: array(_units(i + 1), _units(i))),
+        "intercepts_": each(lambda i: array(_units(i + 1))),
+        "classes_": _check_classes,
+        "dbn_": none_or(instance(DBN)),
+        "loss_curve_": instance(list),
+        "n_steps_": count(),
+        "_seed": count(),
+        "_velocities": none_or(_check_velocities),
+    }
 
     def __init__(
         self,
@@ -333,7 +365,7 @@ class DBNClassifier(ClassifierMixin, BaseEstimator):
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             seed=self._seed,
-            velocities=self._velocities,
+            velocities=writable(self._velocities),
         )
         history = nn.History()
         label = f"{type(self).__name__} fine-tuning"

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
 from layerwise.ops import BitMatrix, Philox
+from layerwise.storage import register
 
 from ._checks import (
     check_choice,
@@ -22,13 +23,30 @@ from ._checks import (
     read_rows,
     seed_of,
 )
+from ._fitted import COMMON, Check, array, each, instance
 from ._training import fit_rbm
+from .persistence import Persistent
 from .rbm import RBM
 
 __all__ = ["DBN"]
 
 
-class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+def _fitted_layer(i: int) -> Check:
+    """Check that layer i is fitted, with as many visible units as the layer below has hidden."""
+
+    def check(name: str, value: Any, sizes: dict[str, Any]) -> None:
+        instance(RBM)(name, value, sizes)
+        if not hasattr(value, "components_"):
+            raise ValueError(f"{name} must be fitted; got {value!r}")
+        below = f"units of layer {i - 1}" if i else "features"
+        check_weights = array(f"units of layer {i}", below)
+        check_weights(f"{name}.components_", value.components_, sizes)
+
+    return check
+
+
+@register
+class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Deep belief network: a stack of RBMs, each trained on the hidden units of the one below.
 
     Parameters
@@ -102,6 +120,11 @@ class DBN(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     >>> dbn.transform(x).shape
     (100, 4)
     """
+
+    _fitted = COMMON | {
+        "rbms_": each(_fitted_layer),
+        "random_state_": instance(np.random.RandomState),
+    }
 
     def __init__(
         self,

@@ -11,14 +11,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
 from layerwise.ops import BitMatrix, Philox
+from layerwise.storage import register
 
 from ._checks import check_choice, check_integer, check_rbm, read_rows, seed_of
+from ._fitted import COMMON, Optional, array, count, fields, instance, none_or
 from ._training import fit_rbm, start_rbm, update_rbm
+from .persistence import Persistent
 
 __all__ = ["RBM"]
 
 
-class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+@register
+class RBM(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     r"""Restricted Boltzmann machine with binary visible and hidden units.
 
     The joint distribution is :math:`p(v, h) = \exp(h'Wv + b'v + a'h) / Z`; `fit` follows an
@@ -113,6 +117,25 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     >>> rbm.transform(x).shape
     (4, 2)
     """
+
+    _fitted = COMMON | {
+        "components_": array("components", "features"),
+        "intercept_hidden_": array("components"),
+        "intercept_visible_": array("features"),
+        "h_samples_": Optional(array("chains", "components")),
+        "random_state_": instance(np.random.RandomState),
+        "n_steps_": count(),
+        "n_samples_seen_": count(),
+        "_seed": count(),
+        "_state": none_or(
+            fields(
+                velocities=fields(
+                    w=array("components", "features"), b=array("features"), a=array("components")
+                ),
+                rule=instance(dict),
+            )
+        ),
+    }
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerwise.ops import BitMatrix, Philox, Workspace
+from layerwise.storage import register
 
 from .units import Pair, Parameters
 
@@ -72,6 +73,7 @@ class LearningRule(ABC):
         pair.update(v, p, velocities, workspace=workspace, **step, **options)
 
 
+@register
 @dataclass(frozen=True)
 class CD(LearningRule):
     """Contrastive divergence: chains of k sweeps that start at the data.
@@ -120,6 +122,7 @@ class CD(LearningRule):
         return {"k": self.k, "visible": self.visible, "rng": rng}
 
 
+@register
 @dataclass(frozen=True)
 class PCD(LearningRule):
     """Persistent contrastive divergence: chains go on from one update to the next.

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from layerwise import ops
 from layerwise.ops import BitMatrix, Philox, Purpose
+from layerwise.storage import register
 
 __all__ = ["Bernoulli", "BernoulliBernoulli", "Pair", "Parameters", "Units", "pair_of", "units_of"]
 
@@ -46,6 +47,7 @@ class Units(ABC):
         """Compute the biases under which units without a partner have these means."""
 
 
+@register
 class Bernoulli(Units):
     """Binary units; data in [0, 1] stand for the probability of a one."""
 

@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar, get_args
 
 from ._checks import check_choice, check_integer
 
-__all__ = ["get_backend", "get_num_threads", "num_threads", "use_backend"]
+__all__ = ["get_backend", "get_isa", "get_num_threads", "num_threads", "use_backend"]
 
 Backend = Literal["native", "reference"]
 T = TypeVar("T")
@@ -110,6 +110,13 @@ class use_backend(_Setting[Backend]):
 def get_backend() -> Backend:
     """Name the backend in force: "native" or "reference"."""
     return _backend.get()
+
+
+def get_isa() -> str:
+    """Name what fixes the bits of results: the kernels' instruction-set level, or "reference"."""
+    from ._backend import core
+
+    return "reference" if get_backend() == "reference" else str(core().isa())
 
 
 def get_num_threads() -> int:
