@@ -11,6 +11,8 @@ import scipy.sparse as sp
 from layerwise import nn
 from layerwise.ops import BitMatrix
 
+from ._run import finish_part, restore_part
+
 __all__ = ["check_finite", "fit_rbm", "start_rbm", "update_rbm", "writable"]
 
 _SCALE = 0.01  # of the first weights (Hinton 2010)
@@ -41,8 +43,18 @@ def start_rbm(rbm: Any, rows: nn.Rows, seed: int, layer: int = 0) -> None:
     rbm._state = None
 
 
-def fit_rbm(rbm: Any, rows: nn.Rows, seed: int, layer: int = 0, label: str = "") -> None:
-    """Train an RBM from the start."""
+def fit_rbm(
+    rbm: Any,
+    rows: nn.Rows,
+    seed: int,
+    layer: int = 0,
+    label: str = "",
+    checkpoint: nn.Checkpoint | None = None,
+) -> None:
+    """Train an RBM from the start, or from where the checkpoint is."""
+    part = f"layer {layer}"
+    if restore_part(checkpoint, part, rbm):
+        return
     start_rbm(rbm, rows, seed, layer)
     batches = nn.Minibatches(
         rows, rbm.batch_size, seed=seed, shuffle=bool(rbm.shuffle), layer=layer
@@ -52,7 +64,10 @@ def fit_rbm(rbm: Any, rows: nn.Rows, seed: int, layer: int = 0, label: str = "")
     label = label or f"{type(rbm).__name__} {rows.shape[1]}-{rbm.n_components}"
     callbacks: list[nn.Callback] = [nn.Monitor(_measure(rbm, rows))] if rbm.verbose else []
     callbacks.append(nn.Progress(label, len(batches), verbose=bool(rbm.verbose)))
+    if checkpoint is not None:
+        callbacks.append(checkpoint)
     _train(rbm, _trainer(rbm, momentum, layer), batches, rbm.n_iter, callbacks)
+    finish_part(checkpoint, part, rbm)
 
 
 def update_rbm(rbm: Any, rows: nn.Rows) -> None:
@@ -121,7 +136,8 @@ def _train(
         rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_ = p.w, p.b, p.a
         rbm.n_steps_ += trainer.n_steps
         rbm.n_samples_seen_ += trainer.n_rows
-        rbm._state = trainer.state_dict()
+        state = trainer.state_dict()
+        rbm._state = {name: state[name] for name in ("velocities", "rule")}
     check_finite(type(rbm).__name__, "components_", p.w, p.b, p.a)
     if trainer.n_steps:
         rbm.h_samples_ = trainer.hidden_samples(rbm.n_steps_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,12 +25,14 @@ from ._checks import (
     seed_of,
 )
 from ._fitted import COMMON, array, count, each, fields, instance, none_or
+from ._run import finish_part, open_run, restore_part
 from ._training import check_finite, writable
 from .dbn import DBN
 from .persistence import Persistent
 
 __all__ = ["DBNClassifier"]
 
+_TUNING = "fine-tuning"
 _TUNING_LAYER = 1 << 14  # layer word of fine-tuning's shuffles; pretraining has those below
 
 
@@ -173,7 +176,14 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.shuffle = shuffle
 
-    def fit(self, X: Any, y: Any) -> DBNClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        checkpoint: str | os.PathLike[str] | nn.Checkpoint | None = None,
+        resume: bool = False,
+    ) -> DBNClassifier:
         """Learn from data and their labels.
 
         Parameters
@@ -182,6 +192,13 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
             Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
         y : array-like of shape (n_samples,)
             Class labels: numbers or strings.
+        checkpoint : path or layerwise.nn.Checkpoint, optional
+            File into which what training needs to go on is written after every epoch, or as often
+            as the `layerwise.nn.Checkpoint` says.
+        resume : bool, default False
+            Whether to go on from `checkpoint`, with the same data and parameters; the result has
+            the same bits as that of an unbroken run. Where there is no such file yet, training
+            starts at the beginning.
 
         Returns
         -------
@@ -190,10 +207,11 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         sizes = self._check_parameters()
         rows, y = self._read(X, y, reset=True)
         classes, codes = np.unique(y, return_inverse=True)
-        self._start(rows, classes, sizes)
+        seed, run = open_run(self, rows, checkpoint, resume, y)
+        self._start(rows, classes, sizes, seed, run)
         batches = self._batches(rows, codes, self.batch_size, bool(self.shuffle))
         rate = nn.linear_decay(self.learning_rate, self.n_iter * len(batches))
-        self._tune(batches, rate, self.n_iter)
+        self._tune(batches, rate, self.n_iter, run)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> DBNClassifier:
@@ -231,7 +249,8 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
             )
         codes = _codes_of(y, known)
         if first:
-            self._start(rows, known, sizes)
+            seed = seed_of(type(self).__name__, self.random_state)
+            self._start(rows, known, sizes, seed)
         self._tune(self._batches(rows, codes, len(rows), False), self.learning_rate, 1)
         return self
 
@@ -308,13 +327,19 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         dbn = clone(self.pretrain) if isinstance(self.pretrain, DBN) else DBN()
         return dbn.set_params(n_components=self.n_components, verbose=self.verbose)
 
-    def _start(self, rows: nn.Rows, classes: np.ndarray, sizes: tuple[int, ...]) -> None:
+    def _start(
+        self,
+        rows: nn.Rows,
+        classes: np.ndarray,
+        sizes: tuple[int, ...],
+        seed: int,
+        checkpoint: nn.Checkpoint | None = None,
+    ) -> None:
         """Set up the net as it is before the fine-tuning."""
-        seed = seed_of(type(self).__name__, self.random_state)
         dbn = None
         if self.pretrain:
             template = self._template()
-            dbn = template._fit_rows(template._layers(), rows, seed)
+            dbn = template._fit_rows(template._layers(), rows, seed, checkpoint)
             for name in ("n_features_in_", "feature_names_in_"):
                 if hasattr(self, name):
                     setattr(dbn, name, getattr(self, name))
@@ -353,8 +378,16 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         ]
         return nn.Net(layers)
 
-    def _tune(self, batches: nn.Minibatches, rate: nn.Schedule, n_iter: int) -> None:
-        """Train all layers on labels."""
+    def _tune(
+        self,
+        batches: nn.Minibatches,
+        rate: nn.Schedule,
+        n_iter: int,
+        checkpoint: nn.Checkpoint | None = None,
+    ) -> None:
+        """Train all layers on labels, or go on from where the checkpoint is."""
+        if restore_part(checkpoint, _TUNING, self):
+            return
         # Loaded from a memory map the arrays are read-only, and users may set their own.
         dtype = self.coefs_[0].dtype
         self.coefs_ = [np.require(w, dtype, ["C", "W"]) for w in self.coefs_]
@@ -370,13 +403,15 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         history = nn.History()
         label = f"{type(self).__name__} fine-tuning"
         progress = nn.Progress(label, len(batches), verbose=bool(self.verbose))
+        callbacks = [history, progress, *([checkpoint] if checkpoint else [])]
         try:
-            nn.fit(trainer, batches, n_iter, [history, progress], t=self.n_steps_)
+            nn.fit(trainer, batches, n_iter, callbacks, t=self.n_steps_)
         finally:
             self.loss_curve_ += [metrics["loss"] for metrics in history.epochs]
             self.n_steps_ += trainer.n_steps
-            self._velocities = trainer.state_dict()
+            self._velocities = trainer.state_dict()["velocities"]
         check_finite(type(self).__name__, "coefs_", *self.coefs_, *self.intercepts_)
+        finish_part(checkpoint, _TUNING, self, but=("dbn_",))
 
     def _scores(self, x: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from ._checks import (
     seed_of,
 )
 from ._fitted import COMMON, Check, array, each, instance
+from ._run import open_run
 from ._training import fit_rbm
 from .persistence import Persistent
 from .rbm import RBM
@@ -163,7 +165,14 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.layer_input = layer_input
         self.shuffle = shuffle
 
-    def fit(self, X: Any, y: Any = None) -> DBN:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        checkpoint: str | os.PathLike[str] | nn.Checkpoint | None = None,
+        resume: bool = False,
+    ) -> DBN:
         """Learn from data, one layer after another.
 
         Parameters
@@ -171,6 +180,13 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
             Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
         y : ignored
+        checkpoint : path or layerwise.nn.Checkpoint, optional
+            File into which what training needs to go on is written after every epoch, or as often
+            as the `layerwise.nn.Checkpoint` says.
+        resume : bool, default False
+            Whether to go on from `checkpoint`, with the same data and parameters; the result has
+            the same bits as that of an unbroken run. Where there is no such file yet, training
+            starts at the beginning.
 
         Returns
         -------
@@ -178,7 +194,8 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         layers = self._layers()
         rows = read_rows(self, X, reset=True, units=layers[0]._units)
-        return self._fit_rows(layers, rows, seed_of(type(self).__name__, self.random_state))
+        seed, run = open_run(self, rows, checkpoint, resume)
+        return self._fit_rows(layers, rows, seed, run)
 
     def transform(self, X: Any) -> np.ndarray:
         """Compute the means of the top layer's units, every layer's means going up to the next.
@@ -309,7 +326,9 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             layers.append(rbm)
         return layers
 
-    def _fit_rows(self, layers: list[RBM], rows: nn.Rows, seed: int) -> DBN:
+    def _fit_rows(
+        self, layers: list[RBM], rows: nn.Rows, seed: int, checkpoint: nn.Checkpoint | None
+    ) -> DBN:
         """`fit` on validated data; attributes are set when all layers are trained."""
         stack: list[tuple[nn.Pair, nn.Parameters]] = []
         for i, rbm in enumerate(layers):
@@ -317,7 +336,8 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             if stack:
                 below = nn.LiftedRows(rows, stack, returns=self.layer_input, seed=seed)
             label = f"{type(self).__name__} layer {i + 1} of {len(layers)}, {below.shape[1]}-"
-            fit_rbm(rbm, below, seed, layer=i, label=f"{label}{rbm.n_components}")
+            label = f"{label}{rbm.n_components}"
+            fit_rbm(rbm, below, seed, layer=i, label=label, checkpoint=checkpoint)
             rbm.n_features_in_ = below.shape[1]
             stack.append((rbm._pair, rbm._parameters))
         self.rbms_ = layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from layerwise.storage import register
 
 from ._checks import check_choice, check_integer, check_rbm, read_rows, seed_of
 from ._fitted import COMMON, Optional, array, count, fields, instance, none_or
+from ._run import open_run
 from ._training import fit_rbm, start_rbm, update_rbm
 from .persistence import Persistent
 
@@ -172,7 +174,14 @@ class RBM(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.visible_bias = visible_bias
         self.shuffle = shuffle
 
-    def fit(self, X: Any, y: Any = None) -> RBM:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        checkpoint: str | os.PathLike[str] | nn.Checkpoint | None = None,
+        resume: bool = False,
+    ) -> RBM:
         """Learn from data.
 
         Parameters
@@ -180,6 +189,13 @@ class RBM(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
             Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
         y : ignored
+        checkpoint : path or layerwise.nn.Checkpoint, optional
+            File into which what training needs to go on is written after every epoch, or as often
+            as the `layerwise.nn.Checkpoint` says.
+        resume : bool, default False
+            Whether to go on from `checkpoint`, with the same data and parameters; the result has
+            the same bits as that of an unbroken run. Where there is no such file yet, training
+            starts at the beginning.
 
         Returns
         -------
@@ -187,7 +203,8 @@ class RBM(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_rbm(self)
         rows = read_rows(self, X, reset=True, units=self._units)
-        fit_rbm(self, rows, seed_of(type(self).__name__, self.random_state))
+        seed, run = open_run(self, rows, checkpoint, resume)
+        fit_rbm(self, rows, seed, checkpoint=run)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> RBM:

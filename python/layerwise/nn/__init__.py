@@ -1,8 +1,9 @@
 """Layers, learning rules, optimisers and the one training loop, below the estimators."""
 
 from .callbacks import Callback, History, Monitor, Progress
+from .checkpoint import Checkpoint, fingerprint, restore_arrays
 from .learning import CD, PCD, LearningRule, rule_of
-from .loop import Stepper, fit
+from .loop import Position, Run, Stepper, fit
 from .losses import Loss, SoftmaxCrossEntropy
 from .minibatch import Batch, LiftedRows, Minibatches, Rows
 from .net import Layer, Net, NetTrainer
@@ -26,6 +27,7 @@ __all__ = [
     "Bernoulli",
     "BernoulliBernoulli",
     "Callback",
+    "Checkpoint",
     "History",
     "Layer",
     "LearningRule",
@@ -37,18 +39,22 @@ __all__ = [
     "NetTrainer",
     "Pair",
     "Parameters",
+    "Position",
     "Progress",
     "RBMTrainer",
     "Rows",
+    "Run",
     "Schedule",
     "SoftmaxCrossEntropy",
     "Stepper",
     "Units",
+    "fingerprint",
     "fit",
     "gibbs_chain",
     "linear_decay",
     "pair_of",
     "random_weights",
+    "restore_arrays",
     "rule_of",
     "switch",
     "units_of",

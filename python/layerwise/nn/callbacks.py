@@ -5,9 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from .loop import Run
 
 __all__ = ["Callback", "History", "Monitor", "Progress"]
 
@@ -29,6 +32,19 @@ class Callback:
 
     def close(self) -> None:
         """Hear that training has ended, or was broken off."""
+
+    def restore(self, run: Run) -> None:
+        """Hear that all callbacks have started: the moment to go on from an earlier run."""
+
+    def reached(self, run: Run) -> None:
+        """Hear that all others have heard of an update, or of an epoch's end."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what this callback carries on: numbers, strings, arrays and lists of them."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
 
 
 class Monitor(Callback):
@@ -57,6 +73,14 @@ class History(Callback):
     def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """Keep them."""
         self.epochs.append(dict(metrics))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epochs so far."""
+        return {"epochs": list(self.epochs)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from them."""
+        self.epochs[:] = state["epochs"]
 
 
 class Progress(Callback):
@@ -92,6 +116,12 @@ class Progress(Callback):
             leave=bool(self.verbose),
             file=sys.stderr,
         )
+
+    def restore(self, run: Run) -> None:
+        """Begin where an earlier run ended."""
+        done = run.position.epoch * self.n_batches + run.position.batch
+        if done:
+            self._bar.update(done)
 
     def step(self, t: int, metrics: Mapping[str, float]) -> None:
         """Count."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .callbacks import Callback
 
-__all__ = ["Stepper", "fit"]
+__all__ = ["Position", "Run", "Stepper", "fit"]
 
 Metrics = dict[str, float]
 
@@ -22,6 +24,49 @@ class Stepper(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later run needs to go on from here."""
         ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        ...
+
+
+@dataclass
+class Position:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    t : int
+        Updates made in all.
+    epoch : int
+        The epoch under way.
+    batch, rows : int
+        Batches and rows of that epoch that were learnt from.
+    totals : dict of str to float
+        Sums of the metrics over these rows.
+    """
+
+    t: int = 0
+    epoch: int = 0
+    batch: int = 0
+    rows: int = 0
+    totals: Metrics = field(default_factory=dict)
+
+
+@dataclass
+class Run:
+    """A training run, as callbacks see it between two updates.
+
+    Attributes
+    ----------
+    stepper : Stepper
+    callbacks : sequence of Callback
+    position : Position
+    """
+
+    stepper: Stepper
+    callbacks: Sequence[Callback]
+    position: Position
 
 
 def fit(
@@ -51,31 +96,41 @@ def fit(
     int
         Updates made in all.
     """
+    run = Run(stepper, callbacks, Position(t=t))
     for callback in callbacks:
         callback.start(stepper, n_iter)
     try:
-        for epoch in range(n_iter):
-            t, metrics = _epoch(stepper, batches(epoch), callbacks, t)
+        for callback in callbacks:
+            callback.restore(run)
+        for epoch in range(run.position.epoch, n_iter):
+            metrics = _epoch(run, batches(epoch))
             answers = [callback.epoch(epoch, metrics) for callback in callbacks]
-            if any(answers):
+            if any(answers) or epoch + 1 == n_iter:
                 break
+            run.position = Position(run.position.t, epoch + 1)
+            _tell_reached(run)
     finally:
         for callback in callbacks:
             callback.close()
-    return t
+    return run.position.t
 
 
-def _epoch(
-    stepper: Stepper, batches: Iterable[Any], callbacks: Sequence[Callback], t: int
-) -> tuple[int, Metrics]:
-    totals: Metrics = {}
-    rows = 0
-    for batch in batches:
-        metrics = stepper.step(batch, t)
-        t += 1
-        rows += len(batch)
+def _epoch(run: Run, batches: Iterable[Any]) -> Metrics:
+    """Learn from the batches of an epoch, but for those that an earlier run has learnt from."""
+    at = run.position
+    for batch in itertools.islice(batches, at.batch, None):
+        metrics = run.stepper.step(batch, at.t)
+        at.t += 1
+        at.batch += 1
+        at.rows += len(batch)
         for name, value in metrics.items():
-            totals[name] = totals.get(name, 0.0) + value * len(batch)
-        for callback in callbacks:
-            callback.step(t, metrics)
-    return t, {name: total / rows for name, total in totals.items()}
+            at.totals[name] = at.totals.get(name, 0.0) + value * len(batch)
+        for callback in run.callbacks:
+            callback.step(at.t, metrics)
+        _tell_reached(run)
+    return {name: total / at.rows for name, total in at.totals.items()}
+
+
+def _tell_reached(run: Run) -> None:
+    for callback in run.callbacks:
+        callback.reached(run)

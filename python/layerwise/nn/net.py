@@ -11,6 +11,7 @@ import numpy as np
 from layerwise import ops
 from layerwise.ops import Philox, Workspace
 
+from .checkpoint import restore_arrays
 from .losses import Loss, SoftmaxCrossEntropy
 from .minibatch import Batch
 from .optim import SGD, Schedule
@@ -180,5 +181,15 @@ class NetTrainer:
         return {"loss": float(losses.mean(dtype=np.float64))}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the velocities, by parameter (the parameters themselves are the net's)."""
-        return self.optimiser.state_dict()
+        """Return everything that changes from step to step; not copies."""
+        return {
+            "parameters": self.optimiser.parameters,
+            "velocities": self.optimiser.state_dict(),
+            "n_steps": self.n_steps,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave, in the same arrays."""
+        restore_arrays(self.optimiser.parameters, state["parameters"])
+        restore_arrays(self.optimiser.velocities, state["velocities"])
+        self.n_steps = int(state["n_steps"])

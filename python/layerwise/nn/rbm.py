@@ -10,6 +10,7 @@ import numpy as np
 from layerwise import ops
 from layerwise.ops import Philox, Purpose, Workspace
 
+from .checkpoint import restore_arrays
 from .learning import LearningRule
 from .minibatch import Batch
 from .optim import SGD, Schedule
@@ -162,8 +163,25 @@ class RBMTrainer:
         return self.pair.hidden(v, self.parameters, returns="sample", rng=rng)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return velocities and the rule's state (the parameters themselves are their owner's)."""
-        return {"velocities": self.optimiser.state_dict(), "rule": self.rule_state}
+        """Return everything that changes from step to step; not copies."""
+        return {
+            "parameters": self.optimiser.parameters,
+            "velocities": self.optimiser.state_dict(),
+            "rule": self.rule_state,
+            "n_steps": self.n_steps,
+            "n_rows": self.n_rows,
+            "last": None if "chains" in self.rule_state else self._last,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave, in the same arrays."""
+        restore_arrays(self.optimiser.parameters, state["parameters"])
+        restore_arrays(self.optimiser.velocities, state["velocities"])
+        if state["rule"].keys() != self.rule_state.keys():
+            raise ValueError(f"rule must have {list(self.rule_state)}; got {list(state['rule'])}")
+        self.rule_state.update(state["rule"])
+        self.n_steps, self.n_rows = int(state["n_steps"]), int(state["n_rows"])
+        self._last = state["last"]
 
 
 def gibbs_chain(

@@ -19,7 +19,10 @@ with one key, its tag:
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import inspect
+import json
 import math
 import warnings
 from collections.abc import Callable, Mapping
@@ -32,14 +35,14 @@ from layerwise.ops import BitMatrix
 
 from .registry import class_of, name_of
 
-__all__ = ["Malformed", "decode", "encode"]
+__all__ = ["Malformed", "decode", "describe", "encode"]
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _DTYPES = ("bool", *_INTEGERS, "float16", "float32", "float64")
 _SPARSE = {"csr_array": sp.csr_array, "csr_matrix": sp.csr_matrix}
 _TWISTER_WORDS = 624
 
-Json = Any
+Tree = Any  # what json.dumps takes
 Arrays = dict[str, np.ndarray]
 
 
@@ -47,7 +50,7 @@ class Malformed(ValueError):
     """What a file holds is not what `encode` makes; the message completes 'it has ...'."""
 
 
-def encode(value: Any, name: str = "") -> tuple[Json, Arrays]:
+def encode(value: Any, name: str = "") -> tuple[Tree, Arrays]:
     """Turn a value into JSON and named arrays.
 
     Parameters
@@ -59,7 +62,7 @@ def encode(value: Any, name: str = "") -> tuple[Json, Arrays]:
 
     Returns
     -------
-    json : object
+    tree : object
         What `json.dumps` takes.
     arrays : dict of str to ndarray
         Not copies, where they are C-contiguous and of the machine's byte order.
@@ -73,22 +76,22 @@ def encode(value: Any, name: str = "") -> tuple[Json, Arrays]:
     --------
     >>> import numpy as np
     >>> from layerwise.storage import decode, encode
-    >>> json, arrays = encode({"w": np.eye(2), "sizes": (3, 2)})
-    >>> json
+    >>> tree, arrays = encode({"w": np.eye(2), "sizes": (3, 2)})
+    >>> tree
     {'dict': {'w': {'array': 'w'}, 'sizes': {'tuple': [3, 2]}}}
-    >>> decode(json, arrays)["sizes"]
+    >>> decode(tree, arrays)["sizes"]
     (3, 2)
     """
     encoder = _Encoder()
     return encoder.encode(value, name), encoder.arrays
 
 
-def decode(json: Json, arrays: Mapping[str, np.ndarray], *, newer: bool = False) -> Any:
+def decode(tree: Tree, arrays: Mapping[str, np.ndarray], *, newer: bool = False) -> Any:
     """Make again what `encode` took.
 
     Parameters
     ----------
-    json : object
+    tree : object
     arrays : mapping of str to ndarray
         Taken over without a copy; each may be named once.
     newer : bool, default False
@@ -99,14 +102,41 @@ def decode(json: Json, arrays: Mapping[str, np.ndarray], *, newer: bool = False)
     ValueError
         If that is not possible. No code but the constructors of registered classes is run.
     """
-    return _Decoder(dict(arrays), newer).decode(json)
+    return _Decoder(dict(arrays), newer).decode(tree)
+
+
+def describe(value: Any) -> str:
+    """Describe a value in words that differ where values differ; arrays by their hash.
+
+    What cannot be stored is described by its type.
+
+    Examples
+    --------
+    >>> from layerwise import nn
+    >>> from layerwise.storage import describe
+    >>> describe((1, 0.5))
+    '{"tuple": [1, 0.5]}'
+    >>> describe(nn.CD(k=3))
+    '{"object": ["CD", {"k": 3, "visible": "sample"}]}'
+    >>> describe(len)
+    'builtin_function_or_method'
+    """
+    try:
+        tree, arrays = encode(value)
+    except (TypeError, ValueError):
+        return type(value).__qualname__
+    parts = [json.dumps(tree)]
+    for array in arrays.values():
+        digest = hashlib.sha256(array.data if array.size else b"").hexdigest()
+        parts.append(f"{array.dtype.name}{list(array.shape)} {digest}")
+    return " ".join(parts)
 
 
 class _Encoder:
     def __init__(self) -> None:
         self.arrays: Arrays = {}
 
-    def encode(self, value: Any, name: str) -> Json:
+    def encode(self, value: Any, name: str) -> Tree:
         if isinstance(value, np.generic) and not isinstance(value, np.str_):
             return self._number(value, name)
         if value is None or isinstance(value, (bool, int, str)):
@@ -129,19 +159,19 @@ class _Encoder:
             return self._random_state(value, name)
         return self._object(value, name)
 
-    def _mapping(self, value: Mapping[Any, Any], name: str) -> dict[str, Json]:
+    def _mapping(self, value: Mapping[Any, Any], name: str) -> dict[str, Tree]:
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"{name} must have keys that are str; got {key!r}")
         prefix = f"{name}." if name else ""
         return {key: self.encode(item, f"{prefix}{key}") for key, item in value.items()}
 
-    def _number(self, value: np.generic, name: str) -> Json:
+    def _number(self, value: np.generic, name: str) -> Tree:
         if value.dtype.name not in _DTYPES:
             raise TypeError(f"{name} must be a bool, integer or float; got {value!r}")
         return {"number": [value.dtype.name, self.encode(value.item(), name)]}
 
-    def _array(self, value: np.ndarray, name: str) -> Json:
+    def _array(self, value: np.ndarray, name: str) -> Tree:
         if value.dtype.kind in "UO" and value.ndim == 1:
             items = value.tolist()
             if all(isinstance(item, str) for item in items):
@@ -160,7 +190,7 @@ class _Encoder:
         self.arrays[name] = np.asarray(native, order="C")
         return name
 
-    def _random_state(self, value: np.random.RandomState, name: str) -> Json:
+    def _random_state(self, value: np.random.RandomState, name: str) -> Tree:
         state: Any = value.get_state(legacy=False)
         if state["bit_generator"] != "MT19937":
             raise TypeError(
@@ -171,7 +201,7 @@ class _Encoder:
         key = self._keep(np.asarray(twister["key"], np.uint32), name)
         return {"random_state": [key, int(twister["pos"]), int(state["has_gauss"]), gauss]}
 
-    def _object(self, value: Any, name: str) -> Json:
+    def _object(self, value: Any, name: str) -> Tree:
         registered = name_of(type(value))
         if registered is None:
             raise TypeError(
@@ -179,9 +209,17 @@ class _Encoder:
                 "tuple, dict or object of a class given to layerwise.storage.register; "
                 f"got {value!r}"
             )
-        stored = getattr(value, "_stored_state", None)
-        state = stored() if stored else dict(vars(value))
-        return {"object": [registered, self._mapping(state, name)]}
+        return {"object": [registered, self._mapping(_state_of(value), name)]}
+
+
+def _state_of(value: Any) -> Mapping[str, Any]:
+    """Return what a registered object is made from again."""
+    if hasattr(value, "_stored_state"):
+        state: Mapping[str, Any] = value._stored_state()
+        return state
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    return vars(value)
 
 
 _CSR_PARTS = ("data", "indices", "indptr")
@@ -204,15 +242,15 @@ class _Decoder:
             "object": self._object,
         }
 
-    def decode(self, json: Json) -> Any:
-        if isinstance(json, list):
-            return [self.decode(item) for item in json]
-        if not isinstance(json, dict):
-            return json
-        tag = next(iter(json), None)
-        if len(json) != 1 or tag not in self._by_tag:
-            raise Malformed(f"a value with the keys {_short(list(json))} that is none of its types")
-        return self._by_tag[tag](json[tag])
+    def decode(self, tree: Tree) -> Any:
+        if isinstance(tree, list):
+            return [self.decode(item) for item in tree]
+        if not isinstance(tree, dict):
+            return tree
+        tag = next(iter(tree), None)
+        if len(tree) != 1 or tag not in self._by_tag:
+            raise Malformed(f"a value with the keys {_short(list(tree))} that is none of its types")
+        return self._by_tag[tag](tree[tag])
 
     def _mapping(self, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict):

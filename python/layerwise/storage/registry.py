@@ -14,10 +14,9 @@ _CLASSES: dict[str, type] = {}
 def register(cls: C) -> C:
     """Let objects of a class be saved and loaded, under the class's name. A decorator.
 
-    An object is stored as its attributes, and made again by handing these to the constructor: as
-    with frozen dataclasses and scikit-learn's estimators, every attribute must be an argument of
-    ``__init__`` of the same name. Classes that do otherwise define ``_stored_state()``, which
-    gives a dict, and the class method ``_from_stored_state(state)``.
+    An object is stored as its attributes (a dataclass: those fields that are arguments), and made
+    again by handing these to the constructor. Classes that do otherwise define ``_stored_state()``,
+    which gives a dict, and the class method ``_from_stored_state(state, known)``.
 
     Parameters
     ----------
