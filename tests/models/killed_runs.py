@@ -23,7 +23,10 @@ from layerwise.storage import document
 
 MODELS = {
     "rbm": lambda: RBM(5, batch_size=4, n_iter=3, momentum=0.5, random_state=1),
-    "pcd": lambda: RBM(5, batch_size=4, n_iter=3, learning="pcd", k=2, random_state=1),
+    # Long runs at a large rate: chains that share random numbers are soon the same otherwise.
+    "pcd": lambda: RBM(
+        5, batch_size=20, n_iter=12, learning="pcd", learning_rate=3.0, random_state=1
+    ),
     "dbn": lambda: DBN((6, 5, 4), batch_size=8, n_iter=2, layer_input="sample", random_state=1),
     "classifier": lambda: DBNClassifier(
         (6, 5), pretrain=DBN(batch_size=8, n_iter=1), batch_size=8, n_iter=3, dropout=0.2,

@@ -107,6 +107,23 @@ def test_runs_broken_off_at_any_update_end_with_the_same_bits(name, every, x, y,
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_runs_broken_off_after_the_last_update_end_with_the_same_bits(
+    name, x, y, path, monkeypatch
+):
+    def stopped(self, part, value):
+        raise Stopped
+
+    whole = stored(MODELS[name]().fit(x, y), path.with_name("model"))
+    checkpoint = nn.Checkpoint(path, every_updates=1)
+    monkeypatch.setattr(nn.Checkpoint, "finish", stopped)
+    with pytest.raises(Stopped):
+        MODELS[name]().fit(x, y, checkpoint=checkpoint)
+    monkeypatch.undo()
+    resumed = MODELS[name]().fit(x, y, checkpoint=checkpoint, resume=True)
+    assert stored(resumed, path.with_name("model")) == whole
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_checkpoints_change_no_bit_and_a_finished_run_is_not_repeated(name, x, y, path, stop_at):
     whole = stored(MODELS[name]().fit(x, y), path.with_name("model"))
     written = MODELS[name]().fit(x, y, checkpoint=path)

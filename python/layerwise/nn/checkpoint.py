@@ -81,15 +81,9 @@ class Checkpoint(Callback):
         every_seconds: float | None = None,
         any_isa: bool = False,
     ) -> None:
-        for name, value in (("every_epochs", every_epochs), ("every_updates", every_updates)):
-            if value is not None and (isinstance(value, bool) or not hasattr(value, "__index__")):
-                raise TypeError(f"Checkpoint: {name} must be an integer >= 1; got {value!r}")
-            if value is not None and value < 1:
-                raise ValueError(f"Checkpoint: {name} must be an integer >= 1; got {value}")
-        if every_seconds is not None and not every_seconds >= 0:
-            raise ValueError(
-                f"Checkpoint: every_seconds must be a number >= 0; got {every_seconds!r}"
-            )
+        _check("every_epochs", every_epochs, "__index__", "an integer >= 1", 1)
+        _check("every_updates", every_updates, "__index__", "an integer >= 1", 1)
+        _check("every_seconds", every_seconds, "__float__", "a number >= 0", 0)
         if every_epochs is every_updates is every_seconds is None:
             every_epochs = 1
         self.path = os.fsdecode(path)
@@ -247,6 +241,15 @@ class Checkpoint(Callback):
                     f"{self._op}: checkpoint must be of the same run; {self.path} has {name} "
                     f"{theirs.get(name)}, this run {ours.get(name)}"
                 )
+
+
+def _check(name: str, value: Any, method: str, required: str, least: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not hasattr(value, method):
+        raise TypeError(f"Checkpoint: {name} must be {required}; got {value!r}")
+    if not value >= least:
+        raise ValueError(f"Checkpoint: {name} must be {required}; got {value!r}")
 
 
 def _state_of(run: Run) -> dict[str, Any]:
