@@ -23,6 +23,7 @@ from layerwise.nn import Bernoulli, Rows, Units, pair_of, rule_of, units_of
 from layerwise.ops import BitMatrix
 
 __all__ = [
+    "check_bool",
     "check_choice",
     "check_integer",
     "check_labels",
@@ -84,6 +85,12 @@ def check_choice(op: str, name: str, value: Any, choices: Sequence[str]) -> None
         raise ValueError(f"{op}: {name} must be {accepted}; got {value!r}")
 
 
+def check_bool(op: str, name: str, value: Any) -> None:
+    """TypeError unless `value` is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{op}: {name} must be True or False; got {value!r}")
+
+
 def check_verbose(op: str, verbose: Any) -> None:
     """Errors unless `verbose` is a bool or an integer >= 0."""
     if not isinstance(verbose, (bool, np.bool_)):
@@ -102,6 +109,7 @@ def check_rbm(estimator: Any, op: str = "RBM") -> None:
         check_number(op, "final_momentum", estimator.final_momentum, below=1.0)
     check_integer(op, "momentum_switch", estimator.momentum_switch, 0)
     check_number(op, "weight_decay", estimator.weight_decay)
+    check_bool(op, "shuffle", estimator.shuffle)
     check_choice(op, "visible_bias", estimator.visible_bias, ("zeros", "log_odds"))
     rule_of(estimator.learning, estimator.k, op=op)
     pair_of(units_of(estimator.visible, op=op, name="visible"), Bernoulli())

@@ -16,6 +16,7 @@ from layerwise import nn, ops
 from layerwise.storage import register
 
 from ._checks import (
+    check_bool,
     check_integer,
     check_labels,
     check_number,
@@ -314,6 +315,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         check_number(op, "weight_decay", self.weight_decay)
         check_number(op, "dropout", self.dropout, below=1.0)
         check_verbose(op, self.verbose)
+        check_bool(op, "shuffle", self.shuffle)
         return sizes
 
     def _read(self, x: Any, y: Any, *, reset: bool) -> tuple[nn.Rows, np.ndarray]:
