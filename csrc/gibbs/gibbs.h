@@ -57,7 +57,7 @@ struct FreeEnergyArgs {
     size_t workspace_bytes = 0;
 };
 
-// out_n = sum_i log P(v_i | v_-i) = sum_i log sigm(F(v with bit i flipped) - F(v)); v is 0/1.
+// out_n = sum_i log P(v_i | v_-i) = sum_i log sigm(F(v with v_i made 1 - v_i) - F(v)).
 template <class T>
 struct PseudoLikelihoodArgs {
     Operand<T> v;

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from layerwise import ops
 from layerwise.reference import gibbs as ref
@@ -256,10 +257,17 @@ def test_pseudo_likelihood_stays_finite_for_large_weights(backend, dtype, rng):
     harness.check("gibbs_pseudo_likelihood", got, expected, limit, dtype=dtype)
 
 
-def test_pseudo_likelihood_refuses_grey_values(backend, dtype, rng):
-    rbm = harness.tiny_rbm(rng, 3, 4, dtype)
-    with pytest.raises(ValueError, match=r"gibbs_pseudo_likelihood: .*v.*0\.5"):
-        backend.gibbs_pseudo_likelihood(np.full((2, 4), 0.5, dtype), rbm.w, rbm.b, rbm.a)
+@pytest.mark.parametrize("encoding", ["dense", "csr"])
+def test_pseudo_likelihood_flips_grey_values_too(backend, dtype, encoding, rng):
+    for n, d, f in FEW_SHAPES:
+        rbm = harness.tiny_rbm(rng, f, d, dtype)
+        v = harness.binary(rng, (n, d), dtype) * rng.random((n, d)).astype(dtype)
+        v[:, ::3] = harness.binary(rng, v[:, ::3].shape, dtype)
+        args = (rbm.w, rbm.b, rbm.a)
+        given = v if encoding == "dense" else scipy.sparse.csr_array(v)
+        got = backend.gibbs_pseudo_likelihood(given, *args)
+        expected, limit = ref.gibbs_pseudo_likelihood(v, *args), bounds.pseudo_likelihood(v, *args)
+        harness.check("gibbs_pseudo_likelihood", got, expected, limit, dtype=dtype, case=(n, d, f))
 
 
 # Laws: a tiny RBM by enumeration

@@ -89,10 +89,7 @@ def test_gibbs_chain_of_means_ends_in_what_its_samples_are_drawn_from(rng):
 
 
 @pytest.mark.parametrize("encode", [np.asarray, sp.csr_array])
-def test_pseudo_likelihood_of_bits_and_of_any_values_is_the_sum_over_flips(
-    rng, encode, monkeypatch
-):
-    monkeypatch.setattr("layerwise.nn.units._FLIP_ELEMENTS", 8)  # two rows at a time
+def test_pseudo_likelihood_of_bits_and_of_any_values_is_the_sum_over_flips(rng, encode):
     p = tiny(rng)
     for v in (rng.integers(0, 2, (6, 4)).astype(float), rng.random((6, 4))):
         expected = np.zeros(6)

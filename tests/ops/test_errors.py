@@ -268,12 +268,6 @@ def test_sparse_matrices_are_canonical_csr_of_floats(op, name):
             ValueError,
             "chain_rng must have one row id for each of 5 rows",
         ),
-        (
-            "gibbs_pseudo_likelihood",
-            {"v": np.full((2, 3), 0.5, np.float32)},
-            ValueError,
-            r"every value of v must be 0 or 1; v\[0, 0\] is 0.5",
-        ),
         ("gemm", {"alpha": "1"}, TypeError, "alpha must be a number; got str"),
         ("gemm", {"beta": None}, TypeError, "beta must be a number; got NoneType"),
         ("gemm", {"noise_scale": np.ones(2)}, TypeError, "noise_scale must be a number"),

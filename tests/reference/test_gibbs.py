@@ -72,11 +72,6 @@ def test_pseudo_likelihood_is_the_sum_of_exact_conditionals(rbm, joint):
     np.testing.assert_allclose(ref.gibbs_pseudo_likelihood(VISIBLE, **rbm), expected, rtol=1e-11)
 
 
-def test_pseudo_likelihood_refuses_values_other_than_zero_and_one(rbm):
-    with pytest.raises(ValueError, match="zeros and ones"):
-        ref.gibbs_pseudo_likelihood([[0, 1, 0.5, 0]], **rbm)
-
-
 def test_samples_have_the_frequencies_of_the_means(rbm):
     n = 20000
     v = np.repeat(VISIBLE[5:6], n, axis=0)

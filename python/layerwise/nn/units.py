@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from layerwise import ops
 from layerwise.ops import BitMatrix, Philox, Purpose
 from layerwise.storage import register
 
 __all__ = ["Bernoulli", "BernoulliBernoulli", "Pair", "Parameters", "Units", "pair_of", "units_of"]
-
-
-_FLIP_ELEMENTS = 1 << 22  # of data or of hidden inputs held at a time
 
 
 @dataclass
@@ -134,35 +130,12 @@ class BernoulliBernoulli(Pair):
 
     def pseudo_likelihood(self, v: Any, p: Parameters, **options: Any) -> np.ndarray:
         """Compute the log pseudo-likelihood of every row, every unit flipped from v to 1 - v."""
-        try:
-            bits = BitMatrix.pack(v)
-        except ValueError:
-            size = max(1, _FLIP_ELEMENTS // max(p.w.shape))
-            parts = [v[start : start + size] for start in range(0, v.shape[0], size)]
-            return np.concatenate([_flip_means(part, p) for part in parts])
-        return ops.gibbs_pseudo_likelihood(bits, p.w, p.b, p.a, **options)
+        return ops.gibbs_pseudo_likelihood(v, p.w, p.b, p.a, **options)
 
     def first_states(self, p: Parameters, n: int, rng: Philox) -> BitMatrix:
         """Draw the visible units as their biases alone would have them."""
         odds = np.exp(-np.logaddexp(0.0, -p.b.astype(np.float64)))
         return BitMatrix.pack(ops.uniform(rng, Purpose.gibbs_init, (n, len(odds))) < odds)
-
-
-def _flip_means(v: Any, p: Parameters) -> np.ndarray:
-    """Sum log sigm(F(v with v_i flipped) - F(v)) over i, for values that no kernel takes.
-
-    A flip moves the hidden units' inputs by (1 - 2 v_i) w_i: a product of rank one for every i.
-    """
-    v = v.toarray() if sp.issparse(v) else v
-    z = ops.gemm(v, p.w.T, bias=p.a)  # (n,F)
-    base = ops.gemm(v, p.w.T, bias=p.a, activation="softplus").sum(axis=1, dtype=np.float64)
-    score = np.zeros(len(v))
-    for i in range(v.shape[1]):
-        step = 1.0 - 2.0 * v[:, i : i + 1]
-        flipped = ops.gemm(step, p.w.T[i : i + 1], c=z, beta=1.0, activation="softplus")
-        gap = base - flipped.sum(axis=1, dtype=np.float64) - step[:, 0] * float(p.b[i])
-        score -= np.logaddexp(0.0, -gap)
-    return score.astype(p.w.dtype)
 
 
 _UNITS: dict[str, Units] = {"bernoulli": Bernoulli()}

@@ -271,7 +271,7 @@ def gibbs_pseudo_likelihood(v: Any, w: Any, b: ArrayLike, a: ArrayLike) -> Float
     Parameters
     ----------
     v : matrix of shape (N, D)
-        Visible states, 0 or 1.
+        Visible states; one between 0 and 1 is flipped to 1 - v.
     w : matrix of shape (F, D)
         Weights.
     b, a : array_like of shape (D,) and (F,)
@@ -281,19 +281,12 @@ def gibbs_pseudo_likelihood(v: Any, w: Any, b: ArrayLike, a: ArrayLike) -> Float
     -------
     ndarray of shape (N,), float64
 
-    Raises
-    ------
-    ValueError
-        If v holds other values.
-
     Examples
     --------
     >>> gibbs_pseudo_likelihood([[1.0]], [[0.0]], [0.0], [0.0]).round(4)
     array([-0.6931])
     """
     v = densify(v)
-    if not np.isin(v, (0.0, 1.0)).all():
-        raise ValueError("gibbs_pseudo_likelihood: v of zeros and ones required")
     energy, out = gibbs_free_energy(v, w, b, a), np.zeros(len(v))
     for i in range(v.shape[1]):
         flipped = v.copy()
