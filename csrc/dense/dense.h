@@ -1,5 +1,5 @@
 // dense: what a fully connected layer needs beside the matrix product. The affine maps themselves
-// (dense, dense_dx, dense_dw) are gemm with an epilogue; see gemm/gemm.h.
+// (dense, dense_dx, dense_dw, dense_dw_update) are gemm with an epilogue; see gemm/gemm.h.
 //
 //   dense_db               out_j = alpha sum_n dz_nj
 //   activation_dx          out = dy f'(y), f' in terms of f's own output y:

@@ -4,7 +4,7 @@
 //   z = alpha s + beta C + bias                      (bias one value a column)
 //   y = f(z), or z f'(g) where gate g is given       (f' written in terms of f's own output g)
 //   mean = y; sample = y plus noise:  none, Bernoulli: u < y, Gaussian: y + noise_scale n
-//   step, if given: y is the gradient of a step with momentum (momentum.h)
+//   step, if given: y is the gradient of a step with momentum (momentum.h), all or nothing
 //
 // Shapes    A (M,K), B (K,N), A' (M,K'), B' (K',N), C, gate, mean, sample (M,N), bias (N,).
 // Layout    any strides; A and B dense, bit-packed or CSR; sample dense or bit-packed.

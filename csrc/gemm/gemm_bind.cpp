@@ -57,6 +57,7 @@ size_t published_workspace(int64_t m, int64_t n, int64_t k, const std::string& d
 
 struct GemmObjects {
     py::object a, b, a_tail, b_tail, c, bias, gate, rows, mean, sample, sample_bits, workspace;
+    py::object step_w, step_velocity;
 };
 
 struct GemmScalars {
@@ -64,6 +65,7 @@ struct GemmScalars {
     Activation activation;
     Noise noise;
     RandomStream random;
+    Momentum<double> rule;
 };
 
 // Arguments registered with the call, before the dtype is known.
@@ -71,6 +73,7 @@ struct GemmArrays {
     const OperandIn &a, &b, &a_tail, &b_tail;
     const Array &c, &bias, &gate, &mean, &sample;
     const BitsIn& sample_bits;
+    const Array &step_w, &step_velocity;
 };
 
 void check_consistent(const GemmArrays& x, const GemmScalars& s) {
@@ -80,8 +83,11 @@ void check_consistent(const GemmArrays& x, const GemmScalars& s) {
         throw value_error("gemm: a_tail and b_tail must be given together; got one of them");
     check_operand(x.a_tail, "gemm", "a_tail", x.a.rows, -1);
     if (x.a_tail) check_operand(x.b_tail, "gemm", "b_tail", x.a_tail.cols, x.b.cols);
-    if (!x.mean && !x.sample && !x.sample_bits)
-        throw value_error("gemm: mean, sample or sample_bits must be given to receive the result");
+    if (!x.mean && !x.sample && !x.sample_bits && !x.step_w)
+        throw value_error(
+            "gemm: mean, sample, sample_bits or step_w must be given to receive the result");
+    if (bool(x.step_w) != bool(x.step_velocity))
+        throw value_error("gemm: step_w and step_velocity must be given together; got one of them");
     if (x.sample && x.sample_bits)
         throw value_error("gemm: sample or sample_bits must be given; got both");
     if (x.sample_bits && s.noise != Noise::bernoulli)
@@ -110,7 +116,8 @@ void run(Call& call, const GemmArrays& x, const GemmScalars& s, const py::object
                      .noise = s.noise,
                      .noise_scale = static_cast<T>(s.noise_scale),
                      .random = s.random,
-                     .step = {}};
+                     .step = {output_matrix<T>(x.step_w, m, n),
+                              output_matrix<T>(x.step_velocity, m, n), converted<T>(s.rule)}};
     args.mean = output_matrix<T>(x.mean, m, n);
     args.sample = output_matrix<T>(x.sample, m, n);
     args.sample_bits = x.sample_bits.view<uint64_t>();
@@ -135,7 +142,9 @@ void gemm(const GemmObjects& o, GemmScalars s, const py::object& num_threads) {
                        call.input(o.gate, "gate", Alias::exact),
                        call.output(o.mean, "mean"),
                        call.output(o.sample, "sample"),
-                       call.output_bits(o.sample_bits, "sample_bits")};
+                       call.output_bits(o.sample_bits, "sample_bits"),
+                       call.output(o.step_w, "step_w"),
+                       call.output(o.step_velocity, "step_velocity")};
     check_consistent(x, s);
     const RowIds ids = row_ids_in(call, o.rows, "gemm", "rows", x.a.rows);
     s.random.first_row = ids.first;
@@ -153,14 +162,22 @@ void init_gemm(py::module_& m) {
            double alpha, double beta, py::object c, py::object bias, const std::string& activation,
            py::object gate, const std::string& noise, double noise_scale, py::object seed,
            py::object step, py::object purpose, py::object rows, py::object mean, py::object sample,
-           py::object sample_bits, py::object workspace, py::object num_threads) {
+           py::object sample_bits, py::object step_w, py::object step_velocity, double rate,
+           double momentum, double weight_decay, py::object workspace, py::object num_threads) {
             RandomStream random;
             random.seed = seed_in(seed, "gemm");
             random.step = counter_word(step, "gemm", "step");
             random.purpose = counter_word(purpose, "gemm", "purpose");
-            gemm({a, b, a_tail, b_tail, c, bias, gate, rows, mean, sample, sample_bits, workspace},
-                 {alpha, beta, tail_scale, noise_scale, activation_in(activation), noise_in(noise),
-                  random},
+            gemm({a, b, a_tail, b_tail, c, bias, gate, rows, mean, sample, sample_bits, workspace,
+                  step_w, step_velocity},
+                 {alpha,
+                  beta,
+                  tail_scale,
+                  noise_scale,
+                  activation_in(activation),
+                  noise_in(noise),
+                  random,
+                  {rate, momentum, weight_decay}},
                  num_threads);
         },
         py::arg("a"), py::arg("b"), py::kw_only(), py::arg("a_tail") = py::none(),
@@ -170,6 +187,8 @@ void init_gemm(py::module_& m) {
         py::arg("noise_scale") = 1.0, py::arg("seed") = 0, py::arg("step") = 0,
         py::arg("purpose") = 0, py::arg("rows") = 0, py::arg("mean") = py::none(),
         py::arg("sample") = py::none(), py::arg("sample_bits") = py::none(),
+        py::arg("step_w") = py::none(), py::arg("step_velocity") = py::none(),
+        py::arg("rate") = 0.0, py::arg("momentum") = 0.0, py::arg("weight_decay") = 0.0,
         py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
     const auto def_workspace = [&](const char* name, bool least) {
         m.def(

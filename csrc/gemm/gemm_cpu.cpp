@@ -175,7 +175,9 @@ static bool wants_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p) {
 }
 
 template <class T>
-static Status run(const GemmArgs<T>& g, const Target& target) {
+static Status run(const GemmArgs<T>& g, const Target& given) {
+    Target target = given;
+    if (g.epilogue.step.w.data) target.poll = nullptr;  // a step is all or nothing
     const int64_t m = operand_rows(g.a), n = operand_cols(g.b);
     const int64_t k = operand_cols(g.a) + operand_cols(g.a_tail);
     if (m == 0 || n == 0) return Status::ok;

@@ -166,8 +166,7 @@ struct CdRun {
         const GibbsCdStep<T>& step = args.step;
         const Momentum<T> bias_rule = {step.rule.rate, step.rule.momentum, T(0)};
         g.epilogue.step = {step.w, step.w_velocity, step.rule};
-        // A step is all or nothing.
-        Target whole = target;
+        Target whole = target;  // the biases' steps belong to the weights'
         if (step.w.data) whole.poll = nullptr;
         Status status = gemm_functions<T>().run(g, whole);
         if (status != Status::ok) return status;

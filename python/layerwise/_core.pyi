@@ -52,6 +52,11 @@ def gemm(
     mean: _Array | None = None,
     sample: _Array | None = None,
     sample_bits: _BitMatrix | None = None,
+    step_w: _Array | None = None,
+    step_velocity: _Array | None = None,
+    rate: float = 0.0,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
     workspace: _Array | None = None,
     num_threads: int | None = None,
 ) -> None: ...

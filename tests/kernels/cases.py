@@ -13,7 +13,11 @@ from . import harness
 
 OPS = sorted(set(harness.K) - {"gemm_gaussian"})
 
-IN_PLACE = {"gibbs_cd_update": range(1, 7), "sgd_momentum": range(2)}  # arguments overwritten
+IN_PLACE = {  # arguments overwritten
+    "dense_dw_update": range(2, 4),
+    "gibbs_cd_update": range(1, 7),
+    "sgd_momentum": range(2),
+}
 
 
 def arguments(
@@ -41,6 +45,10 @@ def arguments(
         "dense": ([x, rbm.w, rbm.a], {"activation": "tanh"}),
         "dense_dx": ([dz, rbm.w], {"x": v, "activation": "relu"}),
         "dense_dw": ([dz, x], {"alpha": -0.5}),
+        "dense_dw_update": (
+            [dz, x, rbm.w, rbm.w[::-1].copy()],
+            {"alpha": -0.5, "rate": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+        ),
         "dense_db": ([dz], {"alpha": -0.5}),
         "activation_dx": ([dz, h], {"activation": "tanh"}),
         "softmax": ([z], {}),

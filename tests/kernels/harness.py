@@ -37,6 +37,7 @@ K = {
     "gibbs_pseudo_likelihood": 4,
     "dense": 4,
     "dense_dx": 4,
+    "dense_dw_update": 4,
     "dense_dw": 4,
     "dense_db": 4,
     "activation_dx": 4,

@@ -62,6 +62,28 @@ def test_dense_dw_equals_the_oracle_at_awkward_sizes(backend, dtype, encoding, r
     assert harness.same_bits(fresh, backend.dense_dw(dz, x, alpha=-0.5, out=np.empty_like(fresh)))
 
 
+@pytest.mark.parametrize("encoding", harness.ENCODINGS)
+def test_a_step_along_dw_equals_the_oracle_and_the_two_ops(backend, dtype, encoding, rng):
+    rule = {"rate": 0.3, "momentum": 0.7, "weight_decay": 0.02}
+    for n, d, f in [*SHAPES, (33, 150, 70)]:
+        dz, x = harness.real(rng, (n, f), dtype), harness.binary(rng, (n, d), dtype)
+        given, old = harness.encode(x, encoding), harness.real(rng, (f, d), dtype)
+        velocity = harness.real(rng, (f, d), dtype)
+        fused = [old.copy(), velocity.copy()]
+        backend.dense_dw_update(dz, given, *fused, alpha=-0.5, **rule)
+        expected = [old.astype(np.float64), velocity.astype(np.float64)]
+        ref.dense_dw_update(dz, x, *expected, alpha=-0.5, **rule)
+        terms = 0.5 * np.abs(dz.astype(np.float64)).T @ x + rule["weight_decay"] * np.abs(old)
+        bound = rule["rate"] * terms + rule["momentum"] * np.abs(velocity)
+        args = {"dtype": dtype, "case": (n, d, f)}
+        harness.check("dense_dw_update", fused[1], expected[1], bound, **args)
+        harness.check("dense_dw_update", fused[0], expected[0], bound + np.abs(old), **args)
+        if backend.name != "reference":  # which rounds its gradient on the way out
+            parts = [old.copy(), velocity.copy()]
+            backend.sgd_momentum(*parts, backend.dense_dw(dz, given, alpha=-0.5), **rule)
+            assert all(harness.same_bits(a, b) for a, b in zip(fused, parts, strict=True))
+
+
 @pytest.mark.parametrize("layout", harness.LAYOUTS)
 def test_gradients_take_any_strides(native, dtype, layout, rng):
     dz, x, w = (harness.real(rng, s, dtype) for s in [(19, 13), (19, 37), (13, 37)])

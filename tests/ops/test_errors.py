@@ -62,6 +62,13 @@ CALLS = {
     "dense": lambda: {"x": array(2, 3), "w": array(4, 3), "b": array(4)},
     "dense_dx": lambda: {"dz": array(2, 4), "w": array(4, 3), "x": array(2, 3)},
     "dense_dw": lambda: {"dz": array(2, 4), "x": array(2, 3), "out": array(4, 3)},
+    "dense_dw_update": lambda: {
+        "dz": array(2, 4),
+        "x": array(2, 3),
+        "w": array(4, 3),
+        "velocity": array(4, 3),
+        "rate": 0.1,
+    },
     "dense_db": lambda: {"dz": array(2, 4)},
     "activation_dx": lambda: {"dy": array(2, 4), "y": array(2, 4), "activation": "tanh"},
     "softmax": lambda: {"z": array(2, 4)},
@@ -84,7 +91,14 @@ def float_arguments(op):
 
 FLOAT_ARGUMENTS = [(op, name) for op in CALLS for name in float_arguments(op)]
 MATRICES = [(op, name) for op, name in FLOAT_ARGUMENTS if CALLS[op]()[name].ndim == 2]
-ENCODED = {("gemm", "a"), ("gemm", "b"), ("dense", "x"), ("dense_dw", "x"), ("gibbs_visible", "h")}
+ENCODED = {
+    ("gemm", "a"),
+    ("gemm", "b"),
+    ("dense", "x"),
+    ("dense_dw", "x"),
+    ("dense_dw_update", "x"),
+    ("gibbs_visible", "h"),
+}
 ENCODED |= {(op, "v") for op in CALLS if op.startswith("gibbs") and op != "gibbs_visible"}
 
 OPTIONAL = {("gemm", "c"), ("gemm", "bias"), ("gemm", "out"), ("dense", "b"), ("dense_dx", "x")}

@@ -9,7 +9,14 @@ argument is written to unless its description says so. Every op takes ``num_thre
 from .bits import BitMatrix
 from .config import get_backend, get_num_threads, num_threads, use_backend
 from .dense import activation_dx, dense, dense_db, dense_dw, dense_dx
-from .dense_training import dropout, dropout_dx, sgd_momentum, softmax, softmax_cross_entropy
+from .dense_training import (
+    dense_dw_update,
+    dropout,
+    dropout_dx,
+    sgd_momentum,
+    softmax,
+    softmax_cross_entropy,
+)
 from .gemm import gemm
 from .gibbs import gibbs_hidden, gibbs_visible
 from .gibbs_cd import CDStatistics, gibbs_cd, gibbs_cd_update
@@ -27,6 +34,7 @@ __all__ = [
     "dense",
     "dense_db",
     "dense_dw",
+    "dense_dw_update",
     "dense_dx",
     "dropout",
     "dropout_dx",

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from layerwise.reference import dense as reference
 
-from ._arrays import Array
+from ._arrays import Array, Matrix
 from ._backend import core, use_reference
 from ._checks import check_numbers
 from ._signature import Call, Signature
 from .config import resolve_threads
+from .gemm import run_gemm
 from .random import Philox, check_rng
 from .workspace import Workspace
 
-__all__ = ["dropout", "dropout_dx", "sgd_momentum", "softmax", "softmax_cross_entropy"]
+__all__ = [
+    "dense_dw_update",
+    "dropout",
+    "dropout_dx",
+    "sgd_momentum",
+    "softmax",
+    "softmax_cross_entropy",
+]
 
 _SOFTMAX = Signature("softmax", z="N C")
 _CROSS_ENTROPY = Signature("softmax_cross_entropy", z="N C", labels="N int", weight="N ?")
 _DROPOUT = Signature("dropout", x="N C")
 _DROPOUT_DX = Signature("dropout_dx", dy="N C")
 _SGD = Signature("sgd_momentum", w="...", velocity="...", dw="...")
+_DENSE_DW_UPDATE = Signature(
+    "dense_dw_update", dz="N out", x="N in *", w="out in", velocity="out in"
+)
 
 
 def softmax(
@@ -268,6 +281,69 @@ def sgd_momentum(
         return
     threads = resolve_threads("sgd_momentum", num_threads)
     core().sgd_momentum(*call.operands, rate, momentum, weight_decay, threads)
+
+
+def dense_dw_update(
+    dz: Array,
+    x: Matrix,
+    w: Array,
+    velocity: Array,
+    *,
+    alpha: float = 1.0,
+    rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    num_threads: int | None = None,
+    workspace: Workspace | None = None,
+) -> None:
+    """Take a step along alpha dz' x, the gradient of a layer's weights, in place.
+
+    The same bits as `dense_dw` and `sgd_momentum` one after the other, without the gradient going
+    through memory. Ctrl-C leaves the weights as they were or as they should be.
+
+    Parameters
+    ----------
+    dz : array of shape (N, out), float32 or float64
+        Gradient at the pre-activation.
+    x : array, BitMatrix or CSR matrix of shape (N, in)
+        The layer's input.
+    w, velocity : array of shape (out, in)
+        Overwritten.
+    alpha : float, default 1
+        Scale of the gradient; ``alpha=-1/N`` for the descent of a mean loss.
+    rate, momentum, weight_decay
+        As for `sgd_momentum`.
+    num_threads, workspace
+        As for `gemm`.
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        As for `gemm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise.ops import dense_dw_update
+    >>> w, velocity = np.zeros((1, 2)), np.zeros((1, 2))
+    >>> dense_dw_update(np.array([[1.0], [2.0]]), np.eye(2), w, velocity, alpha=-0.5, rate=0.1)
+    >>> w
+    array([[-0.05, -0.1 ]])
+    """
+    call = _DENSE_DW_UPDATE(dz, x, w, velocity)
+    rule: dict[str, Any] = {"rate": rate, "momentum": momentum, "weight_decay": weight_decay}
+    check_numbers(call.op, alpha=alpha, **rule)
+    if use_reference():
+        dz, x, host_w, host_velocity = call.on_host()
+        reference.dense_dw_update(dz, x, host_w, host_velocity, alpha=alpha, **rule)
+        call.store(call.operands[2], host_w)
+        call.store(call.operands[3], host_velocity)
+        return
+    dz, x, w, velocity = call.operands
+    run_gemm(
+        call, ("out", "in"), dz.T, x, alpha=alpha, step_w=w, step_velocity=velocity, **rule,
+        num_threads=num_threads, workspace=workspace,
+    )  # fmt: skip
 
 
 def _dropout(call: Call, rate: float, rng: Philox, num_threads: int | None) -> Array:

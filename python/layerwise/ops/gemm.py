@@ -183,15 +183,17 @@ def run_gemm(
     max_workspace: int | None = None,
     num_threads: int | None = None,
     workspace: Workspace | None = None,
+    **step: Any,
 ) -> Any:
     """Run the compiled gemm for an op that is one, its arguments already checked.
 
     `axes` names the sizes of `call` that the result spans. With `gate` the result is
-    ``z f'(gate)``, f' in terms of f's output.
+    ``z f'(gate)``, f' in terms of f's output. `step` makes the result a gradient, along which
+    step_w moves (step_velocity, rate, momentum, weight_decay); nothing is returned then.
     """
     threads = config.resolve_threads(call.op, num_threads)
     mean = sample = bits = None
-    if returns != "sample":
+    if returns != "sample" and not step:
         mean = call.empty(*axes) if out is None else out
     if returns != "mean":
         if packed:
@@ -206,7 +208,7 @@ def run_gemm(
         activation=activation, gate=gate, noise=noise or "none", noise_scale=noise_scale,
         seed=stream.seed, step=stream.step, purpose=purpose << 16 | stream.layer,
         rows=stream.rows, mean=mean, sample=sample, sample_bits=bits,
-        workspace=call.scratch(nbytes, workspace), num_threads=threads,
+        workspace=call.scratch(nbytes, workspace), num_threads=threads, **step,
     )  # fmt: skip
     if returns == "mean":
         return mean

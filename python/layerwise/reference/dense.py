@@ -283,6 +283,40 @@ def sgd_momentum(
     w[...] = w64 + step
 
 
+def dense_dw_update(
+    dz: Any,
+    x: Any,
+    w: NDArray[Any],
+    velocity: NDArray[Any],
+    *,
+    alpha: float = 1.0,
+    rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+) -> None:
+    """One step along the gradient of the weights, in place: `dense_dw`, then `sgd_momentum`.
+
+    Parameters
+    ----------
+    dz : matrix of shape (N, out)
+        Gradient at the pre-activation.
+    x : matrix of shape (N, in)
+        The layer's input.
+    w, velocity : ndarray of shape (out, in)
+        Overwritten.
+    alpha, rate, momentum, weight_decay : float
+
+    Examples
+    --------
+    >>> w, velocity = np.zeros((1, 2)), np.zeros((1, 2))
+    >>> dense_dw_update([[1.0], [2.0]], [[1.0, 0.0], [0.0, 1.0]], w, velocity, rate=0.1)
+    >>> w
+    array([[0.1, 0.2]])
+    """
+    dw = dense_dw(dz, x, alpha=alpha)
+    sgd_momentum(w, velocity, dw, rate=rate, momentum=momentum, weight_decay=weight_decay)
+
+
 def _log_softmax(z: Float) -> Float:
     shifted = z - z.max(axis=1, keepdims=True, initial=-np.inf)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
