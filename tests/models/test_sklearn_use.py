@@ -128,10 +128,10 @@ def test_every_parameter_is_checked_in_fit_by_name_and_not_before(name, paramete
         model = ESTIMATORS[name](**{parameter: value})
         clone(model)
         model.set_params(**{parameter: value})
-        with pytest.raises((TypeError, ValueError), match=f"{name}: .*{parameter}.*got") as caught:
+        with pytest.raises((TypeError, ValueError), match=f"^{name}: .*{parameter}.*; got "):
             model.fit(x, y)
-        assert repr(value)[:20] in str(caught.value) or f"{value}" in str(caught.value)
-        assert not [attribute for attribute in vars(model) if attribute.endswith("_")]
+        learnt = [attribute for attribute in vars(model) if attribute.endswith("_")]
+        assert learnt in ([], ["n_features_in_"])
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
@@ -152,7 +152,7 @@ def test_classifiers_are_scored_in_parallel_as_alone(x, y):
     np.testing.assert_array_equal(parallel, alone)
 
 
-ROWS, COLUMNS = 20_000, 200
+ROWS, COLUMNS = 5_000, 200
 FLOAT_COPY = ROWS * COLUMNS * 8
 
 
@@ -172,15 +172,27 @@ def large(kind):
     }[kind]()
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks that are large beside the data of these tests would hide a copy."""
+    monkeypatch.setattr("layerwise.nn.minibatch._CHUNK_ELEMENTS", 1 << 14)
+    monkeypatch.setattr("layerwise.ops.bits._BLOCK_BYTES", 1 << 16)
+
+
 def peak(function):
-    """The most memory that a call holds beyond what was there before, in float copies of X."""
-    function()  # imports and caches
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1] / FLOAT_COPY
-    finally:
-        tracemalloc.stop()
+    """The most memory that a call holds beyond what was there before, in float copies of X.
+
+    The smaller of two measurements: the first may see imports, each of them other threads.
+    """
+    measured = []
+    for _ in range(2):
+        tracemalloc.start()
+        try:
+            function()
+            measured.append(tracemalloc.get_traced_memory()[1] / FLOAT_COPY)
+        finally:
+            tracemalloc.stop()
+    return min(measured)
 
 
 def test_the_measure_sees_a_float_copy():
@@ -194,10 +206,10 @@ def test_the_measure_sees_a_float_copy():
     "kind", ["uint8", "int64", "bool", "bits", "csr", "csr of uint8", "float32", "float64"]
 )
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_no_estimator_makes_a_float_copy_of_its_data(name, kind, monkeypatch):
-    monkeypatch.setattr("layerwise.nn.minibatch._CHUNK_ELEMENTS", 1 << 17)
+@pytest.mark.usefixtures("small_blocks")
+def test_no_estimator_makes_a_float_copy_of_its_data(name, kind):
     x, y = large(kind), np.arange(ROWS) % 2
-    model = ESTIMATORS[name](batch_size=2000)
+    model = ESTIMATORS[name](batch_size=100)
     assert peak(lambda: model.fit(x, y)) < 0.2
     for method in ("transform", "predict_proba", "score_samples", "free_energy"):
         if hasattr(model, method):
@@ -206,10 +218,10 @@ def test_no_estimator_makes_a_float_copy_of_its_data(name, kind, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*visible units take values in")
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_integers_that_are_no_bits_are_converted_batch_by_batch(name, monkeypatch):
-    monkeypatch.setattr("layerwise.nn.minibatch._CHUNK_ELEMENTS", 1 << 17)
+@pytest.mark.usefixtures("small_blocks")
+def test_integers_that_are_no_bits_are_converted_batch_by_batch(name):
     x, y = large("counts"), np.arange(ROWS) % 2
-    model = ESTIMATORS[name](batch_size=500, learning_rate=1e-4)
+    model = ESTIMATORS[name](batch_size=100, learning_rate=1e-4)
     assert peak(lambda: model.fit(x, y)) < 0.2
     method = "transform" if name in TRANSFORMERS else "predict_proba"
     assert peak(lambda: getattr(model, method)(x)) < 0.2

@@ -87,16 +87,26 @@ class Rows:
         return self[index]
 
     def chunks(self) -> Iterator[slice]:
-        """Yield slices that cover all rows: one unless the data must be converted."""
+        """Yield slices that cover all rows, small enough for a float copy of each."""
         n, d = self.shape
-        size = max(1, _CHUNK_ELEMENTS // max(1, d)) if self._converts else max(1, n)
+        size = max(1, _CHUNK_ELEMENTS // max(1, d))
         for start in range(0, n, size):
             yield slice(start, min(start + size, n))
 
     def map(self, function: Callable[[Any], np.ndarray]) -> np.ndarray:
-        """Apply a function that maps a matrix to an array with as many rows."""
-        parts = [function(self[part]) for part in self.chunks()]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        """Apply a function that maps a matrix to an array with as many rows.
+
+        It is called chunk by chunk: kernels lay what they read out in scratch memory.
+        """
+        result = np.empty(0)
+        for part in self.chunks():
+            values = function(self[part])
+            if len(values) == len(self):
+                return values
+            if part.start == 0:
+                result = np.empty((len(self), *values.shape[1:]), values.dtype)
+            result[part] = values
+        return result
 
     def mean(self) -> np.ndarray:
         """Compute the mean of every column, float64."""
