@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import layerwise
 from layerwise import DBN, RBM, nn
+from layerwise.ops import BitMatrix
+
+from ..nn import enumeration
 
 
 @pytest.fixture
@@ -101,3 +105,110 @@ def test_down_pass_samples_have_the_means_of_the_layer_above():
 def test_bad_parameters_are_named_with_what_was_required_and_what_came(parameters, error, message):
     with pytest.raises(error, match=message):
         DBN(**{"n_components": (3, 2), **parameters}).fit(np.zeros((4, 3)))
+
+
+def test_transform_goes_up_and_down_to_any_depth(binary):
+    dbn = DBN((7, 5, 4), n_iter=1, random_state=0).fit(binary)
+    h = binary
+    for depth, rbm in enumerate(dbn.rbms_, start=1):
+        h = rbm.transform(h)
+        np.testing.assert_array_equal(dbn.transform(binary, depth=depth), h)
+    np.testing.assert_array_equal(dbn.transform(binary), h)
+    down = dbn.rbms_[0].inverse_transform(dbn.rbms_[1].inverse_transform(h[:, :1] + np.zeros(5)))
+    np.testing.assert_array_equal(dbn.inverse_transform(h[:, :1] + np.zeros(5), depth=2), down)
+    for depth in (0, 4):
+        with pytest.raises(ValueError, match="DBN.transform: depth must be"):
+            dbn.transform(binary, depth=depth)
+    with pytest.raises(TypeError, match="depth must be an integer >= 1; got 1.5"):
+        dbn.inverse_transform(binary, depth=1.5)
+
+
+def tiny_stack(rng, sizes):
+    dbn = DBN(sizes[1:], n_iter=0).fit(np.zeros((3, sizes[0])))
+    for rbm in dbn.rbms_:
+        for array in (rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_):
+            array[...] = 0.8 * rng.standard_normal(array.shape)
+    return dbn
+
+
+def log_bernoulli(x, z):
+    return (x * z - np.logaddexp(0, z)).sum(axis=-1)
+
+
+def exact_quantities(dbn):
+    """log p(v), the bound, and log Z of the top, of a two-layer stack, for every state v."""
+    (w1, b1, a1), (w2, b2, a2) = (
+        (rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_) for rbm in dbn.rbms_
+    )
+    v, h = enumeration.states(len(b1)), enumeration.states(len(b2))
+    log_h = enumeration.log_probabilities(w2, b2, a2)  # of the top RBM's visible units
+    log_z = -dbn.rbms_[1].free_energy(h)[0] - log_h[0]
+    log_v_h = log_bernoulli(v[:, None], (h @ w1 + b1)[None])  # (v,h)
+    log_q = log_bernoulli(h[None], (v @ w1.T + a1)[:, None])
+    log_p = np.logaddexp.reduce(log_h + log_v_h, axis=1)
+    bound = (np.exp(log_q) * (log_h + log_v_h - log_q)).sum(axis=1)
+    return log_p, bound, log_z
+
+
+def test_the_variational_bound_is_the_exact_one_in_the_mean_and_below_log_p(rng):
+    dbn = tiny_stack(rng, (4, 3, 2))
+    log_p, bound, log_z = exact_quantities(dbn)
+    v = enumeration.states(4)
+    n = 3000
+    found = np.array(
+        [dbn.variational_bound(v, log_z, n_samples=30, random_state=i) for i in range(n // 30)]
+    )
+    error = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    assert np.all(np.abs(found.mean(axis=0) - bound) < 5 * error)
+    assert np.all(bound < log_p)
+
+
+def test_the_bound_is_log_p_where_the_pass_up_is_the_posterior(rng):
+    """The top RBM is the lower one turned over: the stack is one RBM, whatever is drawn."""
+    dbn = tiny_stack(rng, (4, 3, 4))
+    first, second = dbn.rbms_
+    second.components_[...] = first.components_.T
+    second.intercept_visible_[...] = first.intercept_hidden_
+    second.intercept_hidden_[...] = first.intercept_visible_
+    _, _, log_z = exact_quantities(dbn)
+    v = enumeration.states(4)
+    expected = enumeration.log_probabilities(
+        first.components_, first.intercept_visible_, first.intercept_hidden_
+    )
+    for seed in range(3):
+        found = dbn.variational_bound(v, log_z, n_samples=1, random_state=seed)
+        np.testing.assert_allclose(found, expected)
+
+
+def test_the_bound_of_one_layer_is_log_p(rng):
+    dbn = tiny_stack(rng, (4, 3))
+    rbm = dbn.rbms_[0]
+    v = enumeration.states(4)
+    expected = enumeration.log_probabilities(
+        rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_
+    )
+    log_z = -rbm.free_energy(v)[0] - expected[0]
+    np.testing.assert_allclose(dbn.variational_bound(v, log_z), expected)
+    for encode in (sp.csr_array, BitMatrix.pack):
+        np.testing.assert_allclose(dbn.variational_bound(encode(v), log_z), expected)
+
+
+def test_bounds_do_not_depend_on_how_rows_are_cut(rng, monkeypatch):
+    dbn = tiny_stack(rng, (4, 3, 2))
+    v = enumeration.states(4)
+    whole = dbn.variational_bound(v, 1.0, random_state=0)
+    monkeypatch.setattr("layerwise.nn.minibatch._CHUNK_ELEMENTS", 12)
+    np.testing.assert_array_equal(dbn.variational_bound(v, 1.0, random_state=0), whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"log_z": np.nan}, ValueError, "variational_bound: log_z must be a finite number"),
+        ({"log_z": "1"}, TypeError, "variational_bound: log_z must be a finite number"),
+        ({"log_z": 1, "n_samples": 0}, ValueError, "n_samples must be an integer >= 1; got 0"),
+    ],
+)
+def test_bad_arguments_of_the_bound_are_named(rng, options, error, message):
+    with pytest.raises(error, match=message):
+        tiny_stack(rng, (4, 3)).variational_bound(np.eye(4), **options)

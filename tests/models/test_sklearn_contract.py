@@ -15,9 +15,22 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from layerwise import DBN, RBM, DBNClassifier
 
+# Learning is stochastic: minibatches and random numbers go by the row, and a row left out or
+# repeated changes those of all later rows. tests/nn/test_composed.py shows that the expected update
+# is that of repeated rows.
+EXPECTED_FAILURES = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "stochastic: equivalent in expectation"
+    for kind in ("dense", "sparse")
+}
+
 
 @pytest.mark.filterwarnings("ignore:.*visible units take values in")
-@parametrize_with_checks([RBM(16), DBN((16, 8)), DBNClassifier((32, 16))])
+@parametrize_with_checks(
+    [RBM(16), DBN((16, 8)), DBNClassifier((32, 16))],
+    expected_failed_checks=lambda estimator: (
+        {} if isinstance(estimator, DBNClassifier) else EXPECTED_FAILURES
+    ),
+)
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 

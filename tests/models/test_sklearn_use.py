@@ -113,6 +113,21 @@ BAD = {
     "shuffle": ["no", 2, None],
     "pretrain": ["yes", 1, RBM(3), None],
     "dropout": [1, *NUMBERS],
+    "l1_decay": [np.inf, *NUMBERS],
+    "max_norm": [0, "6", np.nan],
+    "sparsity_target": [0, 1, "0.1", np.nan],
+    "sparsity_cost": [np.inf, *NUMBERS],
+    "sparsity_penalty": ["l1", None],
+    "centered": ["yes", 1, None],
+    "monitor": ["yes", 1, None],
+    "validation_fraction": [1, *NUMBERS],
+    "callbacks": ["history", [3]],
+    "solver": ["adam", None],
+    "line_searches": [0, 1.5, None],
+    "output_first": [-1, 0.5, None],
+    "early_stopping": ["yes", 1, None],
+    "n_iter_no_change": [0, 1.5, None],
+    "tol": [np.inf, *NUMBERS],
 }
 
 

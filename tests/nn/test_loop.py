@@ -55,7 +55,7 @@ def test_steps_are_numbered_through_epochs_and_go_on_from_t():
 def test_metrics_are_averaged_over_rows():
     history = nn.History()
     nn.fit(Counter(), batches, 2, [history])
-    assert history.epochs == [{"size": 2.5}] * 2
+    assert history.epochs == [{"epoch": epoch, "size": 2.5} for epoch in (1, 2)]
 
 
 def test_any_callback_stops_training_after_all_have_heard_the_epoch():
@@ -74,7 +74,7 @@ def test_callbacks_are_closed_when_training_is_broken_off():
 def test_monitor_adds_metrics_that_later_callbacks_hear():
     history = nn.History()
     nn.fit(Counter(), batches, 1, [nn.Monitor(lambda: {"extra": 1.0}), history])
-    assert history.epochs == [{"size": 2.5, "extra": 1.0}]
+    assert history.epochs == [{"epoch": 1, "size": 2.5, "extra": 1.0}]
 
 
 def test_progress_is_silent_off_a_terminal_unless_verbose(monkeypatch):
@@ -87,7 +87,7 @@ def test_progress_is_silent_off_a_terminal_unless_verbose(monkeypatch):
 
 def test_sgd_follows_its_formula_and_decays_weights_only():
     w, b = np.array([[2.0]]), np.array([3.0])
-    sgd = nn.SGD({"w": w, "b": b}, rate=0.1, momentum=nn.switch(0.0, 0.5, at=1), weight_decay=0.25)
+    sgd = nn.SGD({"w": w, "b": b}, rate=0.1, momentum=nn.Switch(0.0, 0.5, at=1), weight_decay=0.25)
     sgd.update({"w": np.array([[1.0]]), "b": np.array([1.0])}, 0)
     np.testing.assert_allclose(w, 2.0 + 0.1 * (1.0 - 0.25 * 2.0))
     np.testing.assert_allclose(b, 3.1)

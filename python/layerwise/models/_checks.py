@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,21 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from layerwise.nn import Bernoulli, Rows, Units, pair_of, rule_of, units_of
+from layerwise.nn import (
+    CD,
+    PCD,
+    Bernoulli,
+    Callback,
+    Centring,
+    MappedRows,
+    Rows,
+    Schedule,
+    StreamRows,
+    Units,
+    pair_of,
+    rule_of,
+    units_of,
+)
 from layerwise.ops import BitMatrix
 
 __all__ = [
@@ -28,11 +42,15 @@ __all__ = [
     "check_integer",
     "check_labels",
     "check_number",
+    "check_rate",
     "check_rbm",
     "check_sizes",
+    "check_training",
     "check_verbose",
+    "check_weights",
     "per_layer",
     "read_rows",
+    "read_training",
     "seed_of",
     "warn_outside",
 ]
@@ -63,9 +81,9 @@ def check_number(
     positive: bool = False,
 ) -> float:
     """`value` as a float in [least, below), or in (least, below) if `positive`."""
-    low = f"> {least:g}" if positive else f">= {least:g}"
+    low = "" if np.isinf(least) else f" > {least:g}" if positive else f" >= {least:g}"
     high = "" if np.isinf(below) else f" and < {below:g}"
-    required = f"{op}: {name} must be a finite number {low}{high}"
+    required = f"{op}: {name} must be a finite number{low}{high}"
     if isinstance(value, (bool, np.bool_, str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{required}; got {value!r}")
     try:
@@ -73,9 +91,19 @@ def check_number(
     except (TypeError, ValueError):  # an array of several numbers
         raise TypeError(f"{required}; got {value!r}") from None
     inside = least < number < below if positive else least <= number < below
-    if not inside:
+    if not (inside and np.isfinite(number)):
         raise ValueError(f"{required}; got {number:g}")
     return number
+
+
+def check_rate(
+    op: str, name: str, value: Any, *, below: float = np.inf, positive: bool = False
+) -> None:
+    """Check a number as `check_number` does, or a schedule of numbers in [0, below)."""
+    if not isinstance(value, Schedule):
+        check_number(op, name, value, below=below, positive=positive)
+    elif not value.span[1] < below:
+        raise ValueError(f"{op}: {name} must stay below {below:g}; got {value!r}")
 
 
 def check_choice(op: str, name: str, value: Any, choices: Sequence[str]) -> None:
@@ -97,21 +125,49 @@ def check_verbose(op: str, verbose: Any) -> None:
         check_integer(op, "verbose", verbose, 0)
 
 
+def check_training(estimator: Any, op: str) -> None:
+    """Check the hyper-parameters of a training run that estimators share."""
+    check_integer(op, "batch_size", estimator.batch_size, 1)
+    check_verbose(op, estimator.verbose)
+    check_bool(op, "shuffle", estimator.shuffle)
+    check_number(op, "validation_fraction", estimator.validation_fraction, below=1.0)
+    callbacks = estimator.callbacks
+    if callbacks is None:
+        return
+    required = f"{op}: callbacks must be a list of layerwise.nn.Callback objects"
+    if not isinstance(callbacks, (list, tuple)):
+        raise TypeError(f"{required}; got {callbacks!r}")
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"{required}; got {callback!r} in it")
+
+
 def check_rbm(estimator: Any, op: str = "RBM") -> None:
     """Check the hyper-parameters of an RBM; errors name `op`."""
     check_integer(op, "n_components", estimator.n_components, 1)
-    check_number(op, "learning_rate", estimator.learning_rate, positive=True)
-    check_integer(op, "batch_size", estimator.batch_size, 1)
+    check_rate(op, "learning_rate", estimator.learning_rate, positive=True)
     check_integer(op, "n_iter", estimator.n_iter, 0)
-    check_verbose(op, estimator.verbose)
-    check_number(op, "momentum", estimator.momentum, below=1.0)
+    check_training(estimator, op)
+    check_bool(op, "monitor", estimator.monitor)
+    check_rate(op, "momentum", estimator.momentum, below=1.0)
     if estimator.final_momentum is not None:
         check_number(op, "final_momentum", estimator.final_momentum, below=1.0)
     check_integer(op, "momentum_switch", estimator.momentum_switch, 0)
     check_number(op, "weight_decay", estimator.weight_decay)
-    check_bool(op, "shuffle", estimator.shuffle)
     check_choice(op, "visible_bias", estimator.visible_bias, ("zeros", "log_odds"))
-    rule_of(estimator.learning, estimator.k, op=op)
+    check_number(op, "l1_decay", estimator.l1_decay)
+    if estimator.sparsity_target is not None:
+        check_number(op, "sparsity_target", estimator.sparsity_target, below=1.0, positive=True)
+    check_number(op, "sparsity_cost", estimator.sparsity_cost)
+    check_choice(op, "sparsity_penalty", estimator.sparsity_penalty, ("squared", "cross_entropy"))
+    if estimator.max_norm is not None:
+        check_number(op, "max_norm", estimator.max_norm, positive=True)
+    if not isinstance(estimator.centered, Centring):
+        check_bool(op, "centered", estimator.centered)
+    check_number(op, "dropout", estimator.dropout, below=1.0)
+    rule = rule_of(estimator.learning, estimator.k, op=op)
+    if estimator.dropout and not isinstance(rule, (CD, PCD)):
+        raise TypeError(f"{op}: learning must be CD or PCD with dropout; got {rule!r}")
     pair_of(units_of(estimator.visible, op=op, name="visible"), Bernoulli())
 
 
@@ -180,6 +236,17 @@ def read_rows(
     units : Units, optional
         Warn about data that these units cannot take.
     """
+    rows: Rows
+    if isinstance(x, np.memmap) and x.ndim == 2 and x.dtype.kind in "buif":
+        rows = _read_mapped(estimator, x, reset, dtype)
+    else:
+        rows = _read_array(estimator, x, reset, dtype)
+    if units is not None:
+        warn_outside(type(estimator).__name__, rows, units)
+    return rows
+
+
+def _read_array(estimator: Any, x: Any, reset: bool, dtype: Any) -> Rows:
     if isinstance(x, BitMatrix):
         _check_bits(estimator, x, reset)
     else:
@@ -188,9 +255,37 @@ def read_rows(
             raise TypeError(
                 f"{type(estimator).__name__}: X must be bool, integer or float; got {x.dtype}"
             )
-    rows = Rows(x, _fitting_dtype(x) if dtype is None else dtype)
-    if units is not None:
-        warn_outside(type(estimator).__name__, rows, units)
+    return Rows(x, _fitting_dtype(x) if dtype is None else dtype)
+
+
+def _comes_in_blocks(x: Any) -> bool:
+    return isinstance(x, Iterator) or callable(x)
+
+
+def read_training(
+    estimator: Any, x: Any, *, reset: bool, dtype: Any = None, units: Units
+) -> Rows | StreamRows:
+    """Do as `read_rows`, also for data that come in blocks: an iterator, or a function of none."""
+    if not _comes_in_blocks(x):
+        return read_rows(estimator, x, reset=reset, dtype=dtype, units=units)
+    unseen = reset
+
+    def check(block: Any) -> Any:
+        nonlocal unseen
+        rows = read_rows(estimator, block, reset=unseen, dtype=dtype, units=units)
+        unseen = False
+        return rows.x
+
+    return StreamRows(x, dtype, check=check, dtype_of=_fitting_dtype)
+
+
+def _read_mapped(estimator: Any, x: np.memmap, reset: bool, dtype: Any) -> MappedRows:
+    """Validate a memory map without reading it into memory."""
+    validate_data(estimator, x[:1], reset=reset)
+    rows = MappedRows(x, _fitting_dtype(x) if dtype is None else dtype)
+    if not np.isfinite(rows.bounds()).all():
+        for part in rows.raw_chunks():
+            assert_all_finite(part, input_name="X", estimator_name=type(estimator).__name__)
     return rows
 
 
@@ -218,6 +313,19 @@ def warn_outside(op: str, rows: Rows, units: Units) -> None:
         )
 
 
+def check_weights(op: str, sample_weight: Any, n: int | None) -> np.ndarray | None:
+    """Weights of n rows, where there are any, scaled to a mean of 1."""
+    if sample_weight is None:
+        return None
+    required = f"{op}: sample_weight must have one finite number >= 0 for each row, not all zero"
+    weight = np.asarray(sample_weight, np.float64)
+    if weight.ndim != 1 or (n is not None and len(weight) != n):
+        raise ValueError(f"{required}; got shape {weight.shape} for {n} rows")
+    if not (np.isfinite(weight).all() and weight.min() >= 0 and weight.any()):
+        raise ValueError(f"{required}; got values from {weight.min():g} to {weight.max():g}")
+    return weight * (len(weight) / weight.sum())
+
+
 def check_labels(estimator: Any, x: Any, y: Any) -> np.ndarray:
     """Class labels for the rows of x, one-dimensional and without gaps."""
     op = type(estimator).__name__
@@ -226,5 +334,6 @@ def check_labels(estimator: Any, x: Any, y: Any) -> np.ndarray:
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f":
         assert_all_finite(y, input_name="y", estimator_name=op)
-    check_consistent_length(x, y)
+    if not _comes_in_blocks(x):
+        check_consistent_length(x, y)
     return np.asarray(y)

@@ -18,10 +18,11 @@ _FREE = ("random_state", "verbose")  # the seed stands for the first, results fo
 
 def open_run(
     estimator: Any,
-    rows: nn.Rows,
+    rows: Any,
     checkpoint: str | os.PathLike[str] | nn.Checkpoint | None,
     resume: bool,
     y: Any = None,
+    weight: Any = None,
 ) -> tuple[int, nn.Checkpoint | None]:
     """Begin a call of `fit`, or go on with one that was broken off.
 
@@ -43,7 +44,7 @@ def open_run(
     identity = {"estimator": op}
     for name in sorted(parameters.keys() - set(_FREE)):
         identity[name] = describe(parameters[name])
-    identity |= nn.fingerprint(rows, y) | {"seed": str(seed)}
+    identity |= nn.fingerprint(rows, y, weight) | {"seed": str(seed)}
     free = ("seed",) if estimator.random_state is None else ()
     found = checkpoint.open(op, identity, resume=resume, free=free)
     return int(found["seed"]), checkpoint

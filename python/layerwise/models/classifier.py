@@ -17,24 +17,24 @@ from layerwise.storage import register
 
 from ._checks import (
     check_bool,
+    check_choice,
     check_integer,
     check_labels,
     check_number,
+    check_rate,
     check_sizes,
-    check_verbose,
+    check_training,
     read_rows,
+    read_training,
     seed_of,
 )
 from ._fitted import COMMON, array, count, each, fields, instance, none_or
-from ._run import finish_part, open_run, restore_part
-from ._training import check_finite, writable
+from ._run import open_run
+from ._tuning import fit_net, update_net
 from .dbn import DBN
 from .persistence import Persistent
 
 __all__ = ["DBNClassifier"]
-
-_TUNING = "fine-tuning"
-_TUNING_LAYER = 1 << 14  # layer word of fine-tuning's shuffles; pretraining has those below
 
 
 def _units(i: int) -> str:
@@ -59,8 +59,8 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
     """Classifier from a deep belief network: pretrained layer by layer, then fine-tuned.
 
     The hidden layers start as the RBMs of a `DBN` trained on the data without their labels; a
-    softmax layer is put on top, and stochastic gradient descent with momentum trains all layers
-    on the mean cross-entropy of the labels.
+    softmax layer is put on top, and stochastic gradient descent with momentum, conjugate gradients
+    or L-BFGS trains all layers on the mean cross-entropy of the labels.
 
     Parameters
     ----------
@@ -70,14 +70,24 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         Whether the hidden layers start as RBMs. A `DBN` says how those are trained; its
         ``n_components``, ``verbose`` and ``random_state`` are this estimator's. With False the
         hidden layers start at random weights, suited to sigmoid units: the plain net.
-    learning_rate : float, default 0.1
-        Of the fine-tuning, at its first update; it falls in a straight line to zero at the last.
+    solver : {"sgd", "cg", "lbfgs"}, default "sgd"
+        Stochastic gradient descent with momentum, or conjugate gradients or L-BFGS with
+        `line_searches` on each minibatch. These want large ones: Hinton and Salakhutdinov [1]_ took
+        1000 rows, and `output_first` 5.
+    learning_rate : float or layerwise.nn.Schedule, default 0.1
+        Of the fine-tuning by SGD. A number is that of the first update; it falls in a straight line
+        to zero at the last. A schedule is a function of the epochs before.
+    line_searches : int, default 3
+        Of "cg" and "lbfgs", on each minibatch (scipy's ``maxiter``: each of their iterations is
+        one).
     batch_size : int, default 20
         Rows of a minibatch in the fine-tuning; the last of an epoch may have fewer.
+    output_first : int, default 0
+        Epochs at the start of the fine-tuning in which only the softmax layer learns.
     n_iter : int, default 30
         Epochs of the fine-tuning.
-    momentum : float, default 0.9
-        In [0, 1), of the fine-tuning.
+    momentum : float or layerwise.nn.Schedule, default 0.9
+        In [0, 1), of the fine-tuning by SGD.
     weight_decay : float, default 0.0
         L2 penalty in the fine-tuning: the share of a weight that a unit of learning rate takes
         off; never on biases.
@@ -89,7 +99,17 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
     random_state : int, RandomState or None, default None
         Seed. With an int, a fit gives the same bits every time, on any number of threads.
     shuffle : bool, default True
-        Whether fine-tuning takes the rows in a new order every epoch.
+        Whether fine-tuning takes the rows in a new order every epoch, as for `RBM`.
+    early_stopping : bool, default False
+        Whether to end the fine-tuning when the accuracy on a validation part does not improve by
+        more than `tol` for `n_iter_no_change` epochs, and go back to the best weights.
+    validation_fraction : float, default 0.1
+        Share of the rows held out of the fine-tuning for it; pretraining, without labels, takes all
+        rows. Not used without `early_stopping`.
+    n_iter_no_change : int, default 10
+    tol : float, default 1e-4
+    callbacks : list of layerwise.nn.Callback, optional
+        Hear of every update and epoch of the fine-tuning by `fit`.
 
     Attributes
     ----------
@@ -103,8 +123,15 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         The stack as it was before the fine-tuning.
     loss_curve_ : list of float
         Mean cross-entropy in each epoch of the fine-tuning (each call of `partial_fit`), in nats.
+    history_ : list of dict
+        Metrics of every epoch of `fit`'s fine-tuning: ``epoch``, ``loss``, with `early_stopping`
+        ``validation_loss`` and ``validation_score``, and what callbacks add.
+    best_validation_score_ : float or None
+        Accuracy on the validation part, where there is one, of the weights that were kept.
     n_steps_ : int
         Updates of the fine-tuning.
+    n_epochs_ : int
+        Epochs of the fine-tuning, and calls of `partial_fit` since.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where the data had names.
@@ -145,7 +172,10 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         "classes_": _check_classes,
         "dbn_": none_or(instance(DBN)),
         "loss_curve_": instance(list),
+        "history_": instance(list),
+        "best_validation_score_": none_or(instance(float)),
         "n_steps_": count(),
+        "n_epochs_": count(),
         "_seed": count(),
         "_velocities": none_or(_check_velocities),
     }
@@ -155,27 +185,43 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         n_components: int | Sequence[int] = (500, 500),
         *,
         pretrain: bool | DBN = True,
-        learning_rate: float = 0.1,
+        solver: str = "sgd",
+        learning_rate: float | nn.Schedule = 0.1,
+        line_searches: int = 3,
         batch_size: int = 20,
         n_iter: int = 30,
-        momentum: float = 0.9,
+        output_first: int = 0,
+        momentum: float | nn.Schedule = 0.9,
         weight_decay: float = 0.0,
         dropout: float = 0.0,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
         shuffle: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        callbacks: Sequence[nn.Callback] | None = None,
     ) -> None:
         self.n_components = n_components
         self.pretrain = pretrain
+        self.solver = solver
         self.learning_rate = learning_rate
+        self.line_searches = line_searches
         self.batch_size = batch_size
         self.n_iter = n_iter
+        self.output_first = output_first
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.dropout = dropout
         self.verbose = verbose
         self.random_state = random_state
         self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.callbacks = callbacks
 
     def fit(
         self,
@@ -190,7 +236,9 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
-            Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
+            Values in [0, 1]; bool and integer 0/1 arrays are packed into bits. Data larger than
+            memory are read as by `RBM.fit`: a memory map, or a function that returns an iterator of
+            blocks of rows.
         y : array-like of shape (n_samples,)
             Class labels: numbers or strings.
         checkpoint : path or layerwise.nn.Checkpoint, optional
@@ -210,9 +258,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         classes, codes = np.unique(y, return_inverse=True)
         seed, run = open_run(self, rows, checkpoint, resume, y)
         self._start(rows, classes, sizes, seed, run)
-        batches = self._batches(rows, codes, self.batch_size, bool(self.shuffle))
-        rate = nn.linear_decay(self.learning_rate, self.n_iter * len(batches))
-        self._tune(batches, rate, self.n_iter, run)
+        fit_net(self, rows, codes, run)
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> DBNClassifier:
@@ -252,7 +298,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         if first:
             seed = seed_of(type(self).__name__, self.random_state)
             self._start(rows, known, sizes, seed)
-        self._tune(self._batches(rows, codes, len(rows), False), self.learning_rate, 1)
+        update_net(self, rows, codes)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -308,20 +354,25 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         sizes = check_sizes(op, "n_components", self.n_components)
         if not isinstance(self.pretrain, (bool, np.bool_, DBN)):
             raise TypeError(f"{op}: pretrain must be True, False or a DBN; got {self.pretrain!r}")
-        check_number(op, "learning_rate", self.learning_rate, positive=True)
-        check_integer(op, "batch_size", self.batch_size, 1)
+        check_choice(op, "solver", self.solver, ("sgd", "cg", "lbfgs"))
+        check_rate(op, "learning_rate", self.learning_rate, positive=True)
+        check_integer(op, "line_searches", self.line_searches, 1)
         check_integer(op, "n_iter", self.n_iter, 0)
-        check_number(op, "momentum", self.momentum, below=1.0)
+        check_integer(op, "output_first", self.output_first, 0)
+        check_rate(op, "momentum", self.momentum, below=1.0)
+        check_training(self, op)
+        check_bool(op, "early_stopping", self.early_stopping)
+        check_integer(op, "n_iter_no_change", self.n_iter_no_change, 1)
+        check_number(op, "tol", self.tol)
         check_number(op, "weight_decay", self.weight_decay)
         check_number(op, "dropout", self.dropout, below=1.0)
-        check_verbose(op, self.verbose)
-        check_bool(op, "shuffle", self.shuffle)
         return sizes
 
-    def _read(self, x: Any, y: Any, *, reset: bool) -> tuple[nn.Rows, np.ndarray]:
+    def _read(self, x: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
         dtype = None if reset else self.coefs_[0].dtype
         y = check_labels(self, x, y)
-        rows = read_rows(self, x, reset=reset, dtype=dtype, units=nn.Bernoulli())
+        read = read_training if reset else read_rows
+        rows = read(self, x, reset=reset, dtype=dtype, units=nn.Bernoulli())
         check_classification_targets(y)
         return rows, y
 
@@ -331,7 +382,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
 
     def _start(
         self,
-        rows: nn.Rows,
+        rows: Any,
         classes: np.ndarray,
         sizes: tuple[int, ...],
         seed: int,
@@ -356,21 +407,12 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         self.dbn_, self.classes_ = dbn, classes
         self.coefs_, self.intercepts_ = coefs, intercepts
         self.loss_curve_: list[float] = []
+        self.history_: list[dict[str, float]] = []
+        self.best_validation_score_: float | None = None
         self.n_steps_ = 0
+        self.n_epochs_ = 0
         self._seed = seed
         self._velocities: dict[str, np.ndarray] | None = None
-
-    def _batches(
-        self, rows: nn.Rows, codes: np.ndarray, batch_size: int, shuffle: bool
-    ) -> nn.Minibatches:
-        return nn.Minibatches(
-            rows,
-            batch_size,
-            seed=self._seed,
-            shuffle=shuffle,
-            y=codes.astype(np.int64),
-            layer=_TUNING_LAYER,
-        )
 
     def _net(self) -> nn.Net:
         hidden = len(self.coefs_) - 1
@@ -379,41 +421,6 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
             for i, (w, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True))
         ]
         return nn.Net(layers)
-
-    def _tune(
-        self,
-        batches: nn.Minibatches,
-        rate: nn.Schedule,
-        n_iter: int,
-        checkpoint: nn.Checkpoint | None = None,
-    ) -> None:
-        """Train all layers on labels, or go on from where the checkpoint is."""
-        if restore_part(checkpoint, _TUNING, self):
-            return
-        # Loaded from a memory map the arrays are read-only, and users may set their own.
-        dtype = self.coefs_[0].dtype
-        self.coefs_ = [np.require(w, dtype, ["C", "W"]) for w in self.coefs_]
-        self.intercepts_ = [np.require(b, dtype, ["C", "W"]) for b in self.intercepts_]
-        trainer = nn.NetTrainer(
-            self._net(),
-            rate=rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            seed=self._seed,
-            velocities=writable(self._velocities),
-        )
-        history = nn.History()
-        label = f"{type(self).__name__} fine-tuning"
-        progress = nn.Progress(label, len(batches), verbose=bool(self.verbose))
-        callbacks = [history, progress, *([checkpoint] if checkpoint else [])]
-        try:
-            nn.fit(trainer, batches, n_iter, callbacks, t=self.n_steps_)
-        finally:
-            self.loss_curve_ += [metrics["loss"] for metrics in history.epochs]
-            self.n_steps_ += trainer.n_steps
-            self._velocities = trainer.state_dict()["velocities"]
-        check_finite(type(self).__name__, "coefs_", *self.coefs_, *self.intercepts_)
-        finish_part(checkpoint, _TUNING, self, but=("dbn_",))
 
     def _scores(self, x: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -17,11 +17,14 @@ from layerwise.storage import register
 from ._checks import (
     check_choice,
     check_integer,
+    check_number,
     check_rbm,
     check_sizes,
     check_verbose,
+    check_weights,
     per_layer,
     read_rows,
+    read_training,
     seed_of,
 )
 from ._fitted import COMMON, Check, array, each, instance
@@ -55,7 +58,7 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     ----------
     n_components : int or sequence of int, default (500, 500)
         Hidden units of each layer, from the lowest up.
-    learning_rate : float or sequence of float, default 0.1
+    learning_rate : float, layerwise.nn.Schedule or sequence of them, default 0.1
         One for all layers, or one each.
     batch_size : int, default 50
         Rows of a minibatch; the last of an epoch may have fewer.
@@ -69,13 +72,17 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         As for `RBM`.
     k : int or sequence of int, default 1
         Gibbs sweeps an update, where `learning` is a string.
-    momentum : float, default 0.5
+    momentum : float or layerwise.nn.Schedule, default 0.5
         In [0, 1), for the first `momentum_switch` epochs of each layer.
     final_momentum : float or None, default 0.9
-        In [0, 1), from then on; `momentum` if None.
+        In [0, 1), from then on; `momentum` if None, or if that is a schedule.
     momentum_switch : int, default 5
         Epochs before `final_momentum`.
     weight_decay : float or sequence of float, default 2e-4
+        As for `RBM`.
+    l1_decay, max_norm, sparsity_target, sparsity_cost, dropout
+        As for `RBM`; one for all layers, or a sequence of one each.
+    sparsity_penalty, centered
         As for `RBM`.
     visible : "bernoulli" or layerwise.nn.Units, default "bernoulli"
         Type of the lowest layer's visible units.
@@ -85,12 +92,18 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Whether a layer learns from the probabilities of the hidden units below or from samples of
         them, drawn anew in every epoch.
     shuffle : bool, default True
-        Whether rows are taken in a new order every epoch.
+        Whether rows are taken in a new order every epoch, as for `RBM`.
+    monitor : bool, default False
+        Whether to measure each layer after each of its epochs, as for `RBM`.
+    validation_fraction : float, default 0.0
+        Share of the rows that `fit` does not train on but only monitors.
+    callbacks : list of layerwise.nn.Callback, optional
+        Hear of every update and epoch of each layer in turn.
 
     Attributes
     ----------
     rbms_ : list of RBM
-        The fitted layers, from the lowest up.
+        The fitted layers, from the lowest up; ``rbms_[i].history_`` has the metrics of a layer.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where the data had names.
@@ -132,21 +145,31 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self,
         n_components: int | Sequence[int] = (500, 500),
         *,
-        learning_rate: float | Sequence[float] = 0.1,
+        learning_rate: float | nn.Schedule | Sequence[float | nn.Schedule] = 0.1,
         batch_size: int = 50,
         n_iter: int | Sequence[int] = 20,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
         learning: str | nn.LearningRule | Sequence[str | nn.LearningRule] = "cd",
         k: int | Sequence[int] = 1,
-        momentum: float = 0.5,
+        momentum: float | nn.Schedule = 0.5,
         final_momentum: float | None = 0.9,
         momentum_switch: int = 5,
         weight_decay: float | Sequence[float] = 2e-4,
+        l1_decay: float | Sequence[float] = 0.0,
+        max_norm: float | Sequence[float | None] | None = None,
+        sparsity_target: float | Sequence[float | None] | None = None,
+        sparsity_cost: float | Sequence[float] = 0.1,
+        sparsity_penalty: str = "squared",
+        centered: bool | nn.Centring = False,
+        dropout: float | Sequence[float] = 0.0,
         visible: str | nn.Units = "bernoulli",
         visible_bias: str = "zeros",
         layer_input: str = "mean",
         shuffle: bool = True,
+        monitor: bool = False,
+        validation_fraction: float = 0.0,
+        callbacks: Sequence[nn.Callback] | None = None,
     ) -> None:
         self.n_components = n_components
         self.learning_rate = learning_rate
@@ -160,15 +183,26 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.final_momentum = final_momentum
         self.momentum_switch = momentum_switch
         self.weight_decay = weight_decay
+        self.l1_decay = l1_decay
+        self.max_norm = max_norm
+        self.sparsity_target = sparsity_target
+        self.sparsity_cost = sparsity_cost
+        self.sparsity_penalty = sparsity_penalty
+        self.centered = centered
+        self.dropout = dropout
         self.visible = visible
         self.visible_bias = visible_bias
         self.layer_input = layer_input
         self.shuffle = shuffle
+        self.monitor = monitor
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
 
     def fit(
         self,
         X: Any,
         y: Any = None,
+        sample_weight: Any = None,
         *,
         checkpoint: str | os.PathLike[str] | nn.Checkpoint | None = None,
         resume: bool = False,
@@ -177,9 +211,12 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
-            Values in [0, 1]; bool and integer 0/1 arrays are packed into bits.
+        X : {array-like, sparse matrix, BitMatrix, iterator} of shape (n_samples, n_features)
+            Values in [0, 1]; bool and integer 0/1 arrays are packed into bits. Data larger than
+            memory are read as by `RBM.fit`: a memory map, or blocks of rows.
         y : ignored
+        sample_weight : array-like of shape (n_samples,), optional
+            How much each row counts, in every layer.
         checkpoint : path or layerwise.nn.Checkpoint, optional
             File into which what training needs to go on is written after every epoch, or as often
             as the `layerwise.nn.Checkpoint` says.
@@ -193,37 +230,42 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self : DBN
         """
         layers = self._layers()
-        rows = read_rows(self, X, reset=True, units=layers[0]._units)
-        seed, run = open_run(self, rows, checkpoint, resume)
-        return self._fit_rows(layers, rows, seed, run)
+        rows = read_training(self, X, reset=True, units=layers[0]._units)
+        weight = check_weights(type(self).__name__, sample_weight, rows.shape[0])
+        seed, run = open_run(self, rows, checkpoint, resume, weight=weight)
+        return self._fit_rows(layers, rows, seed, run, weight)
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Compute the means of the top layer's units, every layer's means going up to the next.
+    def transform(self, X: Any, depth: int | None = None) -> np.ndarray:
+        """Compute the means of a layer's hidden units, every layer's means going up to the next.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+        depth : int, optional
+            Layers to go up; all by default. With ``set_output(transform=...)`` leave it out.
 
         Returns
         -------
-        h : ndarray of shape (n_samples, n_components[-1])
+        h : ndarray of shape (n_samples, n_components[depth - 1])
         """
         rows = self._rows(X)
-        return nn.LiftedRows(rows, self._stack).map(lambda h: h)
+        return rows.lifted(self._stack[: self._depth("transform", depth)]).map(lambda h: h)
 
-    def inverse_transform(self, X: Any) -> np.ndarray:
-        """Compute the means of the visible units from states or means of the top layer's units.
+    def inverse_transform(self, X: Any, depth: int | None = None) -> np.ndarray:
+        """Compute the means of the visible units from states or means of a layer's hidden units.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components[-1])
+        X : array-like of shape (n_samples, n_components[depth - 1])
+        depth : int, optional
+            Layers to go down; all by default.
 
         Returns
         -------
         v : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        for rbm in reversed(self.rbms_):
+        for rbm in reversed(self.rbms_[: self._depth("inverse_transform", depth)]):
             X = rbm.inverse_transform(X)
         return X
 
@@ -240,6 +282,52 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         rows = self._rows(X)
         return nn.LiftedRows(rows, self._stack).map(self.inverse_transform)
+
+    def variational_bound(
+        self,
+        X: Any,
+        log_z: float,
+        *,
+        n_samples: int = 10,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> np.ndarray:
+        """Estimate a lower bound on log p(v) of each row, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Zeros and ones.
+        log_z : float
+            Logarithm of the partition function of the top RBM, ``rbms_[-1]``.
+        n_samples : int, default 10
+            Samples of the hidden units that each row's estimate is the mean over. It has no bias.
+        random_state : int, RandomState or None, default None
+            With None every call draws anew.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,)
+            Exact for a single layer.
+
+        References
+        ----------
+        R. Salakhutdinov, I. Murray (2008). On the quantitative analysis of deep belief networks.
+        ICML.
+        """
+        op = f"{type(self).__name__}.variational_bound"
+        rows = self._rows(X)
+        check_integer(op, "n_samples", n_samples, 1)
+        check_number(op, "log_z", log_z, least=-np.inf)
+        state = self.random_state_ if random_state is None else random_state
+        seed = seed_of(op, state)
+        parts = [
+            nn.variational_bound(
+                self._stack, rows[part], log_z, rng=Philox(seed, rows=part.start),
+                n_samples=n_samples,
+            )
+            for part in rows.lifted(self._stack).chunks()
+        ]  # fmt: skip
+        return np.concatenate(parts)
 
     def sample(
         self,
@@ -300,6 +388,15 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _stack(self) -> list[tuple[nn.Pair, nn.Parameters]]:
         return [(rbm._pair, rbm._parameters) for rbm in self.rbms_]
 
+    def _depth(self, method: str, depth: int | None) -> int:
+        """Layers to pass, at least 1 and at most all."""
+        if depth is None:
+            return len(self.rbms_)
+        op = f"{type(self).__name__}.{method}"
+        if check_integer(op, "depth", depth, 1) > len(self.rbms_):
+            raise ValueError(f"{op}: depth must be at most {len(self.rbms_)}; got {depth}")
+        return depth
+
     def _layers(self) -> list[RBM]:
         """Unfitted layers with this estimator's hyper-parameters, which are checked here."""
         op = type(self).__name__
@@ -308,13 +405,17 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_verbose(op, self.verbose)
         each = {
             name: per_layer(op, name, getattr(self, name), len(sizes))
-            for name in ("learning_rate", "n_iter", "learning", "k", "weight_decay")
-        }
+            for name in (
+                "learning_rate", "n_iter", "learning", "k", "weight_decay", "l1_decay", "max_norm",
+                "sparsity_target", "sparsity_cost", "dropout",
+            )
+        }  # fmt: skip
         common = {
             name: getattr(self, name)
             for name in (
                 "batch_size", "verbose", "momentum", "final_momentum", "momentum_switch",
-                "visible_bias", "shuffle",
+                "sparsity_penalty", "centered", "visible_bias", "shuffle", "monitor",
+                "validation_fraction", "callbacks",
             )
         }  # fmt: skip
         layers = []
@@ -327,17 +428,22 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return layers
 
     def _fit_rows(
-        self, layers: list[RBM], rows: nn.Rows, seed: int, checkpoint: nn.Checkpoint | None
+        self,
+        layers: list[RBM],
+        rows: Any,
+        seed: int,
+        checkpoint: nn.Checkpoint | None,
+        weight: np.ndarray | None = None,
     ) -> DBN:
         """`fit` on validated data; attributes are set when all layers are trained."""
         stack: list[tuple[nn.Pair, nn.Parameters]] = []
         for i, rbm in enumerate(layers):
             below = rows
             if stack:
-                below = nn.LiftedRows(rows, stack, returns=self.layer_input, seed=seed)
+                below = rows.lifted(stack, returns=self.layer_input, seed=seed)
             label = f"{type(self).__name__} layer {i + 1} of {len(layers)}, {below.shape[1]}-"
-            label = f"{label}{rbm.n_components}"
-            fit_rbm(rbm, below, seed, layer=i, label=label, checkpoint=checkpoint)
+            label += str(rbm.n_components)
+            fit_rbm(rbm, below, seed, layer=i, label=label, weight=weight, checkpoint=checkpoint)
             rbm.n_features_in_ = below.shape[1]
             stack.append((rbm._pair, rbm._parameters))
         self.rbms_ = layers

@@ -18,10 +18,42 @@ _DELAY = 2.0  # seconds before a bar that nobody asked for appears
 
 
 class Callback:
-    """Hears of every step of a training run; each method may be left as it is."""
+    """Hears of every step of a training run; each method may be left as it is.
+
+    An estimator's ``callbacks=`` takes objects of subclasses of this. They are called in their
+    order, after the estimator's own that measure; what one adds to an epoch's metrics the later
+    ones hear, and the estimator's ``history_`` keeps.
+
+    Notes
+    -----
+    The order of calls is `start`, `restore`, then for every epoch `begin`, a `step` for each update
+    and `epoch`, and at last `close`, also when training is broken off; `reached` follows each
+    `step` and, where training goes on, each `epoch`. A callback that carries something from epoch
+    to epoch gives it in `state_dict` and takes it back in `load_state_dict`, between `start` and
+    the next `begin` (which may be that of an epoch under way), so that a resumed run goes on as an
+    unbroken one would.
+
+    Examples
+    --------
+    Stop at a learning rate's end, or when somebody asks for it:
+
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from layerwise import RBM, nn
+    >>> class StopFile(nn.Callback):
+    ...     def epoch(self, epoch, metrics):
+    ...         metrics["asked to stop"] = float(Path("stop-training").exists())
+    ...         return metrics["asked to stop"] > 0
+    >>> rbm = RBM(2, n_iter=2, callbacks=[StopFile()]).fit(np.eye(3))
+    >>> rbm.history_
+    [{'epoch': 1, 'asked to stop': 0.0}, {'epoch': 2, 'asked to stop': 0.0}]
+    """
 
     def start(self, stepper: Any, n_iter: int) -> None:
-        """Hear of the beginning."""
+        """Hear of the beginning: n_iter epochs of what `stepper` learns."""
+
+    def begin(self, epoch: int) -> None:
+        """Hear that an epoch begins; the first is 0."""
 
     def step(self, t: int, metrics: Mapping[str, float]) -> None:
         """Hear of an update, the t-th ever."""
@@ -65,14 +97,14 @@ class Monitor(Callback):
 
 
 class History(Callback):
-    """Keeps the metrics of every epoch in the list `epochs`."""
+    """Keeps the metrics of every epoch in the list `epochs`, each with its number from 1 up."""
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, float]] = []
 
     def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """Keep them."""
-        self.epochs.append(dict(metrics))
+        self.epochs.append({"epoch": epoch + 1, **metrics})
 
     def state_dict(self) -> dict[str, Any]:
         """Return the epochs so far."""
@@ -93,12 +125,12 @@ class Progress(Callback):
     ----------
     label : str
         What is being trained.
-    n_batches : int
-        Batches of an epoch.
+    n_batches : int or None
+        Batches of an epoch, where that is known.
     verbose : bool
     """
 
-    def __init__(self, label: str, n_batches: int, verbose: bool = False) -> None:
+    def __init__(self, label: str, n_batches: int | None, verbose: bool = False) -> None:
         self.label = label
         self.n_batches = n_batches
         self.verbose = verbose
@@ -108,7 +140,7 @@ class Progress(Callback):
         """Put up the bar."""
         alone = sys.stderr.isatty() and multiprocessing.parent_process() is None
         self._bar = tqdm(
-            total=n_iter * self.n_batches,
+            total=None if self.n_batches is None else n_iter * self.n_batches,
             desc=self.label,
             unit="batch",
             disable=not (self.verbose or alone),
@@ -119,9 +151,10 @@ class Progress(Callback):
 
     def restore(self, run: Run) -> None:
         """Begin where an earlier run ended."""
-        done = run.position.epoch * self.n_batches + run.position.batch
-        if done:
-            self._bar.update(done)
+        if self.n_batches is not None:
+            done = run.position.epoch * self.n_batches + run.position.batch
+            if done:
+                self._bar.update(done)
 
     def step(self, t: int, metrics: Mapping[str, float]) -> None:
         """Count."""

@@ -299,14 +299,15 @@ def restore_arrays(arrays: Mapping[str, np.ndarray], saved: Mapping[str, np.ndar
         array[...] = saved[name]
 
 
-def fingerprint(rows: Any, y: Any = None) -> dict[str, str]:
+def fingerprint(rows: Any, y: Any = None, weight: Any = None) -> dict[str, str]:
     """Describe data: shape, dtype and a hash, the same for every encoding of the same values.
 
     Parameters
     ----------
-    rows : Rows
-    y : array, optional
-        Labels.
+    rows : Rows or StreamRows
+        Of a stream, the first block is described.
+    y, weight : array, optional
+        Labels and weights of the rows.
 
     Returns
     -------
@@ -324,6 +325,8 @@ def fingerprint(rows: Any, y: Any = None) -> dict[str, str]:
     >>> found["shape of X"], found["dtype of training"]
     ('(3, 3)', 'float32')
     """
+    shape = str(rows.shape)
+    rows = rows.sample
     n, d = rows.shape
     taken = min(n, max(1, _ELEMENTS // d))
     size = max(1, _CHUNK_ELEMENTS // d)
@@ -332,12 +335,13 @@ def fingerprint(rows: Any, y: Any = None) -> dict[str, str]:
         index = np.arange(start, min(start + size, taken)) * n // taken
         digest.update(np.ascontiguousarray(_dense(rows[index], rows.dtype)).data)
     found = {
-        "shape of X": str(rows.shape),
+        "shape of X": shape,
         "dtype of training": str(rows.dtype),
         "hash of X": digest.hexdigest(),
     }
-    if y is not None:
-        found["hash of y"] = hashlib.sha256(describe(y).encode()).hexdigest()
+    for name, values in (("y", y), ("sample_weight", weight)):
+        if values is not None:
+            found[f"hash of {name}"] = hashlib.sha256(describe(values).encode()).hexdigest()
     return found
 
 

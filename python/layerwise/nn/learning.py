@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from layerwise.ops import BitMatrix, Philox, Workspace
 from layerwise.storage import register
 
+from .composed import composed_cd
 from .units import Pair, Parameters
 
-__all__ = ["CD", "PCD", "LearningRule", "rule_of"]
+__all__ = ["CD", "PCD", "Dropout", "LearningRule", "rule_of"]
 
 
 def _check_sweeps(op: str, k: int) -> None:
@@ -34,6 +37,11 @@ class LearningRule(ABC):
     def sweeps(self) -> int:
         """Steps of the random stream that one update uses."""
 
+    @property
+    def fused(self) -> bool:
+        """Whether `update` may stand for `statistics` and an optimiser's step."""
+        return True
+
     @abstractmethod
     def start(self, pair: Pair, p: Parameters, batch_size: int, rng: Philox) -> dict[str, Any]:
         """Make the state before the first update."""
@@ -53,8 +61,15 @@ class LearningRule(ABC):
         rng: Philox,
         state: dict[str, Any],
         workspace: Workspace | None = None,
+        weight: np.ndarray | None = None,
     ) -> Any:
-        """Estimate data average minus model average: ``dw`` (F,D), ``db`` (D,), ``da`` (F,)."""
+        """Estimate data average minus model average: ``dw`` (F,D), ``db`` (D,), ``da`` (F,).
+
+        Rows count by `weight` (n,), where that is given.
+        """
+        if weight is not None:
+            options = self.sampling(rng, state)
+            return composed_cd(pair, v, p, weight=weight, workspace=workspace, **options)
         return pair.statistics(v, p, workspace=workspace, **self.sampling(rng, state))
 
     def update(
@@ -173,6 +188,72 @@ class PCD(LearningRule):
         """Run k sweeps from the chains, which are overwritten."""
         chains: BitMatrix = state["chains"]
         return {"k": self.k, "rng": rng, "chains": chains, "chain_rng": rng.at(rows=0)}
+
+
+@register
+@dataclass(frozen=True)
+class Dropout(LearningRule):
+    """Another rule, with each hidden unit left out of each row and each chain at random.
+
+    Parameters
+    ----------
+    rule : LearningRule
+        CD or PCD.
+    rate : float
+        Probability that a unit is left out, in [0, 1).
+
+    References
+    ----------
+    N. Srivastava et al. (2014). Dropout: a simple way to prevent neural networks from overfitting.
+    JMLR 15, section 8.
+
+    Examples
+    --------
+    >>> from layerwise.nn import CD, Dropout
+    >>> Dropout(CD(), 0.5)
+    Dropout(rule=CD(k=1, visible='sample'), rate=0.5)
+    """
+
+    rule: LearningRule
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rule, (CD, PCD)):
+            raise TypeError(f"Dropout: rule must be CD or PCD; got {self.rule!r}")
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"Dropout: rate must be a number in [0, 1); got {self.rate}")
+
+    @property
+    def sweeps(self) -> int:
+        """Steps of the random stream that one update uses."""
+        return self.rule.sweeps
+
+    @property
+    def fused(self) -> bool:
+        """Whether the kernel of `update` knows the rule."""
+        return False
+
+    def start(self, pair: Pair, p: Parameters, batch_size: int, rng: Philox) -> dict[str, Any]:
+        """Make the state of the rule."""
+        return self.rule.start(pair, p, batch_size, rng)
+
+    def sampling(self, rng: Philox, state: dict[str, Any]) -> dict[str, Any]:
+        """Give the options of the rule, and of its masks."""
+        return {**self.rule.sampling(rng, state), "dropout": self.rate}
+
+    def statistics(
+        self,
+        pair: Pair,
+        v: Any,
+        p: Parameters,
+        rng: Philox,
+        state: dict[str, Any],
+        workspace: Workspace | None = None,
+        weight: np.ndarray | None = None,
+    ) -> Any:
+        """Run the rule on what masks leave."""
+        options = self.sampling(rng, state)
+        return composed_cd(pair, v, p, weight=weight, workspace=workspace, **options)
 
 
 _RULES: dict[str, type[CD] | type[PCD]] = {"cd": CD, "pcd": PCD}

@@ -76,6 +76,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     *,
     t: int = 0,
+    first_epoch: int = 0,
 ) -> int:
     """Run the stepper over all batches, `n_iter` times.
 
@@ -90,22 +91,26 @@ def fit(
         Called in this order. Training stops after an epoch for which one returns True.
     t : int, default 0
         Updates made before.
+    first_epoch : int, default 0
+        Epochs made before.
 
     Returns
     -------
     int
         Updates made in all.
     """
-    run = Run(stepper, callbacks, Position(t=t))
+    run = Run(stepper, callbacks, Position(t, first_epoch))
     for callback in callbacks:
         callback.start(stepper, n_iter)
     try:
         for callback in callbacks:
             callback.restore(run)
-        for epoch in range(run.position.epoch, n_iter):
+        for epoch in range(run.position.epoch, first_epoch + n_iter):
+            for callback in callbacks:
+                callback.begin(epoch)
             metrics = _epoch(run, batches(epoch))
             answers = [callback.epoch(epoch, metrics) for callback in callbacks]
-            if any(answers) or epoch + 1 == n_iter:
+            if any(answers) or epoch + 1 == first_epoch + n_iter:
                 break
             run.position = Position(run.position.t, epoch + 1)
             _tell_reached(run)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from layerwise import ops
-from layerwise.ops import BitMatrix, Philox, Purpose
+from layerwise.ops import BitMatrix, Philox
 
+from .shuffle import windows
 from .units import Pair, Parameters
 
-__all__ = ["Batch", "LiftedRows", "Minibatches", "Rows"]
+__all__ = ["Batch", "Lift", "LiftedRows", "Minibatches", "Rows", "RowsAt", "take"]
 
 _CHUNK_ELEMENTS = 1 << 22  # values converted at a time: 16 MiB of float32
 _MEAN_ROWS = 4096
@@ -32,11 +32,14 @@ class Batch:
         Global ids of the rows, or of the first of consecutive ones, for the random stream.
     y : ndarray of shape (n,) or None
         Labels.
+    weight : ndarray of shape (n,) or None
+        How much each row counts; where there are weights, their mean over all data is 1.
     """
 
     x: Any
     rows: np.ndarray | int
     y: np.ndarray | None = None
+    weight: np.ndarray | None = None
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -77,9 +80,22 @@ class Rows:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def width_read(self) -> int:
+        """Columns of the data that must be read for a row."""
+        return self.shape[1]
+
+    @property
+    def sample(self) -> Rows:
+        """Rows that may be taken at any time: all of them."""
+        return self
+
     def __getitem__(self, index: slice | np.ndarray) -> Any:
         """Take some of the rows; a slice of a dense array of the right dtype is a view."""
-        part = self.x[index]
+        if isinstance(self.x, np.ndarray) and not isinstance(index, slice):
+            part = self.x.take(index, axis=0)  # faster than by brackets
+        else:
+            part = self.x[index]
         return part.astype(self.dtype) if self._converts else part
 
     def batch(self, index: slice | np.ndarray, ids: np.ndarray | int, epoch: int) -> Any:
@@ -108,13 +124,30 @@ class Rows:
             result[part] = values
         return result
 
+    def some(self, n: int) -> Any:
+        """Take at most n rows from all over the data, always the same ones."""
+        n = min(n, len(self))
+        return self[np.arange(n) * len(self) // n]
+
+    def parts(self) -> Iterator[Rows]:
+        """Yield the data as they came: all at once."""
+        yield self
+
+    def minibatches(self, batch_size: int, **options: Any) -> Minibatches:
+        """Cut into minibatches; the options are those of `Minibatches`."""
+        return Minibatches(self, batch_size, **options)
+
+    def lifted(self, layers: Sequence[tuple[Pair, Parameters]], **options: Any) -> LiftedRows:
+        """Hand the rows up a stack of RBMs; the options are those of `LiftedRows`."""
+        return LiftedRows(self, layers, **options)
+
     def mean(self) -> np.ndarray:
         """Compute the mean of every column, float64."""
         total = np.zeros(self.shape[1])
         for start in range(0, len(self), _MEAN_ROWS):
             part = self[start : start + _MEAN_ROWS]
-            dense = part.unpack() if isinstance(part, BitMatrix) else part
-            total += np.asarray(dense.sum(axis=0, dtype=np.float64)).ravel()
+            values = part.unpack() if isinstance(part, BitMatrix) else part
+            total += np.asarray(values.sum(axis=0, dtype=np.float64)).ravel()
         return total / len(self)
 
     def bounds(self) -> tuple[float, float]:
@@ -125,62 +158,83 @@ class Rows:
         return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
+class Lift:
+    """A pass of rows up through the layers of a stack of RBMs.
+
+    Parameters
+    ----------
+    layers : sequence of (Pair, Parameters)
+        From the lowest up.
+    returns : {"mean", "sample"}
+        What training batches are made of: means, or samples drawn anew in every epoch.
+    seed : int
+    """
+
+    def __init__(
+        self, layers: Sequence[tuple[Pair, Parameters]], *, returns: str = "mean", seed: int = 0
+    ) -> None:
+        self.layers = list(layers)
+        self.returns = returns
+        self._rng = Philox(seed)
+
+    def mean(self, x: Any) -> Any:
+        """Compute means of the top layer's units."""
+        for pair, p in self.layers:
+            x = pair.hidden(x, p)
+        return x
+
+    def batch(self, x: Any, ids: np.ndarray | int, epoch: int) -> Any:
+        """Compute means or samples of the top layer's units."""
+        if self.returns == "mean":
+            return self.mean(x)
+        for i, (pair, p) in enumerate(self.layers):
+            rng = self._rng.at(step=epoch, layer=_PASS_LAYER + i, rows=ids)
+            x = pair.hidden(x, p, returns="sample", packed=True, rng=rng)
+        return x
+
+
 class LiftedRows(Rows):
     """Rows of data as the layers of a stack of RBMs hand them up.
 
-    They are computed as they are taken, so that nothing of the size of the data is kept.
+    They are computed as they are taken, so that nothing of the size of the data is kept. Rows taken
+    by index alone are means.
 
     Parameters
     ----------
     rows : Rows
         What the lowest layer sees.
-    layers : sequence of (Pair, Parameters)
-        From the lowest up.
-    returns : {"mean", "sample"}
-        What training batches are made of: means, or samples drawn anew in every epoch. Rows taken
-        by index alone are means.
-    seed : int
+    layers, returns, seed
+        As for `Lift`.
     """
 
     def __init__(
-        self,
-        rows: Rows,
-        layers: Sequence[tuple[Pair, Parameters]],
-        *,
-        returns: str = "mean",
-        seed: int = 0,
+        self, rows: Rows, layers: Sequence[tuple[Pair, Parameters]], **options: Any
     ) -> None:
         self.dtype = rows.dtype
         self._rows = rows
-        self._layers = list(layers)
-        self._returns = returns
-        self._rng = Philox(seed)
+        self._lift = Lift(layers, **options)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and units of the top layer."""
-        return len(self._rows), len(self._layers[-1][1].a)
+        return len(self._rows), len(self._lift.layers[-1][1].a)
+
+    @property
+    def width_read(self) -> int:
+        """Columns of the data that must be read for a row."""
+        return self._rows.width_read
 
     def __getitem__(self, index: slice | np.ndarray) -> Any:
         """Compute means of the top layer's units."""
-        x = self._rows[index]
-        for pair, p in self._layers:
-            x = pair.hidden(x, p)
-        return x
+        return self._lift.mean(self._rows[index])
 
     def batch(self, index: slice | np.ndarray, ids: np.ndarray | int, epoch: int) -> Any:
         """Compute means or samples of the top layer's units."""
-        if self._returns == "mean":
-            return self[index]
-        x = self._rows[index]
-        for i, (pair, p) in enumerate(self._layers):
-            rng = self._rng.at(step=epoch, layer=_PASS_LAYER + i, rows=ids)
-            x = pair.hidden(x, p, returns="sample", packed=True, rng=rng)
-        return x
+        return self._lift.batch(self._rows[index], ids, epoch)
 
     def chunks(self) -> Iterator[slice]:
         """Yield slices that cover all rows."""
-        widest = max([self._rows.shape[1]] + [len(p.a) for _, p in self._layers])
+        widest = max([self._rows.shape[1]] + [len(p.a) for _, p in self._lift.layers])
         size = max(1, _CHUNK_ELEMENTS // widest)
         for start in range(0, len(self), size):
             yield slice(start, min(start + size, len(self)))
@@ -188,6 +242,45 @@ class LiftedRows(Rows):
     def bounds(self) -> tuple[float, float]:
         """Return the bounds of probabilities."""
         return 0.0, 1.0
+
+
+class RowsAt(Rows):
+    """Some rows of data, by their positions.
+
+    Parameters
+    ----------
+    rows : Rows
+    positions : ndarray of shape (n,), int
+    """
+
+    def __init__(self, rows: Rows, positions: np.ndarray) -> None:
+        self.dtype = rows.dtype
+        self._rows = rows
+        self._positions = positions
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self._positions), self._rows.shape[1]
+
+    @property
+    def width_read(self) -> int:
+        """Columns of the data that must be read for a row."""
+        return self._rows.width_read
+
+    def __getitem__(self, index: slice | np.ndarray) -> Any:
+        """Take some of the rows."""
+        return self._rows[self._positions[index]]
+
+    def chunks(self) -> Iterator[slice]:
+        """Yield slices that cover all rows."""
+        size = max(1, _CHUNK_ELEMENTS // max(1, self.shape[1]))
+        for start in range(0, len(self), size):
+            yield slice(start, min(start + size, len(self)))
+
+    def bounds(self) -> tuple[float, float]:
+        """Find the smallest and largest value of all the data."""
+        return self._rows.bounds()
 
 
 class Minibatches:
@@ -201,8 +294,8 @@ class Minibatches:
     seed : int
         With the epoch and `layer`, fixes the order.
     shuffle : bool, default True
-        A new order every epoch; otherwise that of the data.
-    y : ndarray of shape (n,), optional
+        A new order every epoch, that of `layerwise.nn.shuffle.windows`; otherwise that of the data.
+    y, weight : ndarray of shape (n,), optional
     layer : int, default 0
         Layer word of the random stream.
     first_row : int, default 0
@@ -217,6 +310,7 @@ class Minibatches:
         seed: int,
         shuffle: bool = True,
         y: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
         layer: int = 0,
         first_row: int = 0,
     ) -> None:
@@ -224,6 +318,7 @@ class Minibatches:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.y = y
+        self.weight = weight
         self.first_row = first_row
         self._rng = Philox(seed, layer=layer)
 
@@ -232,18 +327,37 @@ class Minibatches:
         return -(-len(self.rows) // self.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Order the rows for an epoch, by ascending random numbers."""
-        keys = ops.uniform(self._rng.at(step=epoch), Purpose.shuffle, (1, len(self.rows)))
-        return np.argsort(keys[0], kind="stable")
+        """Order all rows for an epoch."""
+        return np.concatenate(list(self._windows(epoch)))
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch."""
-        order = self.order(epoch) if self.shuffle else None
+        for index, ids in self._shuffled(epoch) if self.shuffle else self._in_order():
+            x = self.rows.batch(index, ids, epoch)
+            yield Batch(x, ids, take(self.y, index), take(self.weight, index))
+
+    def _windows(self, epoch: int) -> Iterator[np.ndarray]:
+        return windows(self._rng.at(step=epoch), len(self.rows), self.rows.width_read)
+
+    def _in_order(self) -> Iterator[tuple[slice, int]]:
         for start in range(0, len(self.rows), self.batch_size):
-            index: slice | np.ndarray = slice(start, start + self.batch_size)
-            ids: int | np.ndarray = (self.first_row + start) % 2**32
-            if order is not None:
-                index = order[index]
-                ids = ((self.first_row + index) % 2**32).astype(np.uint32)
-            labels = None if self.y is None else self.y[index]
-            yield Batch(self.rows.batch(index, ids, epoch), ids, labels)
+            yield slice(start, start + self.batch_size), (self.first_row + start) % 2**32
+
+    def _shuffled(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows of each batch, and their ids."""
+        held = np.zeros(0, np.intp)  # rows of a window that do not fill a batch
+        for window in self._windows(epoch):
+            rows = np.concatenate([held, window])
+            ids = ((self.first_row + rows) % 2**32).astype(np.uint32)
+            full = len(rows) - len(rows) % self.batch_size
+            for start in range(0, full, self.batch_size):
+                part = slice(start, start + self.batch_size)
+                yield rows[part], ids[part]
+            held = rows[full:]
+        if held.size:
+            yield held, ((self.first_row + held) % 2**32).astype(np.uint32)
+
+
+def take(values: np.ndarray | None, index: slice | np.ndarray) -> np.ndarray | None:
+    """Take some of the values, where there are any."""
+    return None if values is None else values[index]

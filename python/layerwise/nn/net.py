@@ -11,12 +11,14 @@ import numpy as np
 from layerwise import ops
 from layerwise.ops import Philox, Workspace
 
+from .callbacks import Callback
 from .checkpoint import restore_arrays
 from .losses import Loss, SoftmaxCrossEntropy
-from .minibatch import Batch
-from .optim import SGD, Schedule
+from .minibatch import Batch, Rows
+from .optim import SGD
+from .schedules import Rate
 
-__all__ = ["Layer", "Net", "NetTrainer"]
+__all__ = ["Layer", "Net", "NetMonitor", "NetTrainer", "OutputFirst"]
 
 
 @dataclass
@@ -91,7 +93,9 @@ class Net:
                 x = ops.dropout(y, layer.dropout, rng=rng.at(layer=rng.layer + i))
         return run
 
-    def backward(self, run: Pass, dz: np.ndarray, scale: float = 1.0) -> dict[str, np.ndarray]:
+    def backward(
+        self, run: Pass, dz: np.ndarray, scale: float = 1.0, *, lowest: int = 0
+    ) -> dict[str, np.ndarray]:
         """Compute the gradients of all parameters, times `scale`.
 
         Parameters
@@ -102,6 +106,8 @@ class Net:
             Gradient at the last layer's pre-activation.
         scale : float, default 1.0
             -1/n turns gradients of a summed loss into the direction of descent of its mean.
+        lowest : int, default 0
+            Layer below which there is no need of gradients.
 
         Returns
         -------
@@ -109,11 +115,11 @@ class Net:
             By the names of `parameters`.
         """
         gradients: dict[str, np.ndarray] = {}
-        for i in reversed(range(len(self.layers))):
+        for i in reversed(range(lowest, len(self.layers))):
             x = run.inputs[i]
             gradients[f"w{i}"] = ops.dense_dw(dz, x, alpha=scale, workspace=self._workspace)
             gradients[f"b{i}"] = ops.dense_db(dz, alpha=scale)
-            if i > 0:
+            if i > lowest:
                 dz = self._below(run, dz, i)
         return gradients
 
@@ -147,14 +153,16 @@ class NetTrainer:
     ----------
     n_steps : int
         Updates made by this trainer.
+    lowest : int
+        Layer below which nothing is learnt, 0 for all.
     """
 
     def __init__(
         self,
         net: Net,
         *,
-        rate: Schedule,
-        momentum: Schedule = 0.0,
+        rate: Rate,
+        momentum: Rate = 0.0,
         weight_decay: float = 0.0,
         loss: Loss | None = None,
         seed: int = 0,
@@ -171,14 +179,21 @@ class NetTrainer:
         )
         self._rng = Philox(seed)
         self.n_steps = 0
+        self.lowest = 0
 
     def step(self, batch: Batch, t: int) -> dict[str, float]:
         """Make one update from a batch, the t-th ever; the metric is the loss before it."""
         run = self.net.forward(batch.x, self._rng.at(step=t % 2**32, rows=batch.rows))
         losses, dz = self.loss(run.outputs[-1], np.asarray(batch.y))
-        self.optimiser.update(self.net.backward(run, dz, scale=-1.0 / len(batch)), t)
+        directions = self.net.backward(run, dz, -1.0 / len(batch), lowest=self.lowest)
+        self.optimiser.update(directions, t)
         self.n_steps += 1
         return {"loss": float(losses.mean(dtype=np.float64))}
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Parameters by name; not copies."""
+        return self.net.parameters
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that changes from step to step; not copies."""
@@ -193,3 +208,58 @@ class NetTrainer:
         restore_arrays(self.optimiser.parameters, state["parameters"])
         restore_arrays(self.optimiser.velocities, state["velocities"])
         self.n_steps = int(state["n_steps"])
+
+
+class OutputFirst(Callback):
+    """Lets the last layer alone learn for the first epochs.
+
+    Parameters
+    ----------
+    epochs : int
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self._stepper: Any = None
+
+    def start(self, stepper: Any, n_iter: int) -> None:
+        """Find the net."""
+        self._stepper = stepper
+
+    def begin(self, epoch: int) -> None:
+        """Say which layers learn."""
+        last = len(self._stepper.net.layers) - 1
+        self._stepper.lowest = last if epoch < self.epochs else 0
+
+
+class NetMonitor(Callback):
+    """Adds the mean loss and the accuracy on other data to each epoch's metrics.
+
+    They are called ``validation_loss`` and ``validation_score``; nothing is dropped.
+
+    Parameters
+    ----------
+    rows : Rows
+    y : ndarray of shape (n,), int
+        Their labels.
+    """
+
+    def __init__(self, rows: Rows, y: np.ndarray) -> None:
+        self.rows = rows
+        self.y = y
+        self._stepper: Any = None
+
+    def start(self, stepper: Any, n_iter: int) -> None:
+        """Find the net."""
+        self._stepper = stepper
+
+    def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Measure."""
+        loss = hits = 0.0
+        for part in self.rows.chunks():
+            z = self._stepper.net.forward(self.rows[part]).outputs[-1]
+            losses, _ = self._stepper.loss(z, self.y[part])
+            loss += float(losses.sum(dtype=np.float64))
+            hits += float((z.argmax(axis=1) == self.y[part]).sum())
+        metrics["validation_loss"] = loss / len(self.y)
+        metrics["validation_score"] = hits / len(self.y)

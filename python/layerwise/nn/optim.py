@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from layerwise import ops
 
-__all__ = ["SGD", "Schedule", "linear_decay", "switch"]
+from .schedules import Rate
 
-#: A constant, or a function of the number of updates made so far.
-Schedule = float | Callable[[int], float]
-
-
-def switch(first: float, later: float, at: int) -> Schedule:
-    """Return a schedule that changes once: `first` before update `at`, then `later`.
-
-    Examples
-    --------
-    >>> momentum = switch(0.5, 0.9, at=100)
-    >>> momentum(99), momentum(100)
-    (0.5, 0.9)
-    """
-    return lambda t: first if t < at else later
+__all__ = ["SGD"]
 
 
-def linear_decay(value: float, until: int) -> Schedule:
-    """Return a schedule that falls in a straight line from `value` at 0 to zero at `until`.
-
-    Examples
-    --------
-    >>> rate = linear_decay(0.1, until=10)
-    >>> rate(0), rate(5), rate(20)
-    (0.1, 0.05, 0.0)
-    """
-    return lambda t: value * max(0.0, 1.0 - t / until) if until > 0 else value
-
-
-def _at(value: Schedule, t: int) -> float:
+def _at(value: Rate, t: int) -> float:
     return value(t) if callable(value) else value
 
 
@@ -62,8 +37,8 @@ class SGD:
         self,
         parameters: Mapping[str, np.ndarray],
         *,
-        rate: Schedule,
-        momentum: Schedule = 0.0,
+        rate: Rate,
+        momentum: Rate = 0.0,
         weight_decay: float = 0.0,
         velocities: Mapping[str, np.ndarray] | None = None,
     ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from layerwise.ops import Philox, Purpose, Workspace
 from .checkpoint import restore_arrays
 from .learning import LearningRule
 from .minibatch import Batch
-from .optim import SGD, Schedule
+from .optim import SGD
+from .penalties import BatchMeans, Correction
+from .schedules import Rate
 from .units import Pair, Parameters
 
 __all__ = ["RBMTrainer", "gibbs_chain", "random_weights"]
@@ -83,6 +85,8 @@ class RBMTrainer:
         For rules that keep one chain a row.
     seed, layer : int
         Key and layer word of the random stream.
+    corrections : sequence of Correction
+        Penalties and constraints, one of a type.
     state : mapping, optional
         What `state_dict` gave, to go on from there; updated in place.
 
@@ -111,12 +115,13 @@ class RBMTrainer:
         pair: Pair,
         rule: LearningRule,
         *,
-        rate: Schedule,
-        momentum: Schedule = 0.0,
+        rate: Rate,
+        momentum: Rate = 0.0,
         weight_decay: float = 0.0,
         batch_size: int = 1,
         seed: int = 0,
         layer: int = 0,
+        corrections: Sequence[Correction] = (),
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.parameters = parameters
@@ -134,6 +139,12 @@ class RBMTrainer:
         self.rule_state: dict[str, Any] = (
             rule.start(pair, parameters, batch_size, self._rng) if state is None else state["rule"]
         )
+        self.corrections = list(corrections)
+        before = {} if state is None else state["corrections"]
+        self.correction_states: dict[str, dict[str, np.ndarray]] = {
+            type(each).__name__: before.get(type(each).__name__) or each.start(parameters)
+            for each in corrections
+        }
         self.n_steps = 0
         self.n_rows = 0
         self._last: Any = None
@@ -141,20 +152,37 @@ class RBMTrainer:
     def step(self, batch: Batch, t: int) -> dict[str, float]:
         """Make one update from a batch, the t-th ever."""
         rng = self._rng.at(step=t * self.rule.sweeps % 2**32, rows=batch.rows)
-        self.rule.update(
-            self.pair,
-            batch.x,
-            self.parameters,
-            Parameters(**self.optimiser.velocities),
-            self.optimiser.step(t),
-            rng,
-            self.rule_state,
-            self._workspace,
-        )
+        if self.rule.fused and not self.corrections and batch.weight is None:
+            self.rule.update(
+                self.pair,
+                batch.x,
+                self.parameters,
+                Parameters(**self.optimiser.velocities),
+                self.optimiser.step(t),
+                rng,
+                self.rule_state,
+                self._workspace,
+            )
+        else:
+            self._composed_step(batch, rng, t)
         self.n_steps += 1
         self.n_rows += len(batch)
         self._last = batch.x
         return {}
+
+    def _composed_step(self, batch: Batch, rng: Philox, t: int) -> None:
+        """Make an update in which each part of the direction is seen: statistics, corrections."""
+        weighted: dict[str, Any] = {} if batch.weight is None else {"weight": batch.weight}
+        statistics = self.rule.statistics(
+            self.pair, batch.x, self.parameters, rng, self.rule_state, self._workspace, **weighted
+        )
+        means = BatchMeans(self.pair, self.parameters, batch)
+        for each in self.corrections:
+            state = self.correction_states[type(each).__name__]
+            each.apply(statistics, self.parameters, means, state)
+        self.optimiser.update({"w": statistics.dw, "b": statistics.db, "a": statistics.da}, t)
+        for each in self.corrections:
+            each.constrain(self.parameters)
 
     def hidden_samples(self, t: int) -> np.ndarray:
         """Draw hidden units given the chains, or the last batch where there are none."""
@@ -162,12 +190,18 @@ class RBMTrainer:
         rng = self._rng.at(step=t * self.rule.sweeps % 2**32, layer=_SAMPLES_LAYER, rows=0)
         return self.pair.hidden(v, self.parameters, returns="sample", rng=rng)
 
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Parameters by name; not copies."""
+        return self.optimiser.parameters
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything that changes from step to step; not copies."""
         return {
             "parameters": self.optimiser.parameters,
             "velocities": self.optimiser.state_dict(),
             "rule": self.rule_state,
+            "corrections": self.correction_states,
             "n_steps": self.n_steps,
             "n_rows": self.n_rows,
             "last": None if "chains" in self.rule_state else self._last,
@@ -180,6 +214,13 @@ class RBMTrainer:
         if state["rule"].keys() != self.rule_state.keys():
             raise ValueError(f"rule must have {list(self.rule_state)}; got {list(state['rule'])}")
         self.rule_state.update(state["rule"])
+        if state["corrections"].keys() != self.correction_states.keys():
+            raise ValueError(
+                f"corrections must be {list(self.correction_states)}; "
+                f"got {list(state['corrections'])}"
+            )
+        for name, arrays in self.correction_states.items():
+            restore_arrays(arrays, state["corrections"][name])
         self.n_steps, self.n_rows = int(state["n_steps"]), int(state["n_rows"])
         self._last = state["last"]
 

@@ -12,12 +12,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from layerwise import ops
 from layerwise.ops import BitMatrix, Philox, Purpose
 from layerwise.storage import register
 
-__all__ = ["Bernoulli", "BernoulliBernoulli", "Pair", "Parameters", "Units", "pair_of", "units_of"]
+__all__ = [
+    "Bernoulli",
+    "BernoulliBernoulli",
+    "Pair",
+    "Parameters",
+    "Units",
+    "dense",
+    "pair_of",
+    "units_of",
+]
 
 
 @dataclass
@@ -100,6 +110,14 @@ class Pair(ABC):
         """Compute the log pseudo-likelihood of every row."""
 
     @abstractmethod
+    def log_hidden(self, h: Any, v: Any, p: Parameters) -> np.ndarray:
+        """Compute log P(h|v) of every row."""
+
+    @abstractmethod
+    def log_visible(self, v: Any, h: Any, p: Parameters) -> np.ndarray:
+        """Compute log P(v|h) of every row."""
+
+    @abstractmethod
     def first_states(self, p: Parameters, n: int, rng: Philox) -> Any:
         """Draw the visible states from which n chains start."""
 
@@ -132,10 +150,33 @@ class BernoulliBernoulli(Pair):
         """Compute the log pseudo-likelihood of every row, every unit flipped from v to 1 - v."""
         return ops.gibbs_pseudo_likelihood(v, p.w, p.b, p.a, **options)
 
+    def log_hidden(self, h: Any, v: Any, p: Parameters) -> np.ndarray:
+        """Compute log P(h|v) of every row."""
+        return _log_bernoulli(h, ops.gemm(v, p.w.T, bias=p.a))
+
+    def log_visible(self, v: Any, h: Any, p: Parameters) -> np.ndarray:
+        """Compute log P(v|h) of every row."""
+        return _log_bernoulli(v, ops.gemm(h, p.w, bias=p.b))
+
     def first_states(self, p: Parameters, n: int, rng: Philox) -> BitMatrix:
         """Draw the visible units as their biases alone would have them."""
         odds = np.exp(-np.logaddexp(0.0, -p.b.astype(np.float64)))
         return BitMatrix.pack(ops.uniform(rng, Purpose.gibbs_init, (n, len(odds))) < odds)
+
+
+def dense(x: Any) -> np.ndarray:
+    """Give a matrix of any encoding as an array; one that is dense is not copied."""
+    if isinstance(x, BitMatrix):
+        return x.unpack()
+    values: np.ndarray = x.toarray() if sp.issparse(x) else x
+    return values
+
+
+def _log_bernoulli(x: Any, z: np.ndarray) -> np.ndarray:
+    """Sum x log sigm(z) + (1 - x) log sigm(-z) over the units of every row, float64."""
+    z = z.astype(np.float64)
+    total: np.ndarray = (dense(x) * z - np.logaddexp(0.0, z)).sum(axis=1)
+    return total
 
 
 _UNITS: dict[str, Units] = {"bernoulli": Bernoulli()}
