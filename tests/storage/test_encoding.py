@@ -215,6 +215,7 @@ def test_every_learning_rule_and_unit_type_of_nn_can_be_stored():
         and issubclass(cls, (nn.LearningRule, nn.Units))
         and not getattr(cls, "__abstractmethods__", None)
     ]
-    assert len(classes) >= 3
+    assert len(classes) >= 4
     for cls in classes:
-        assert decode(*encode(cls())) == cls()
+        made = nn.Dropout(nn.CD(k=2), 0.25) if cls is nn.Dropout else cls()
+        assert decode(*encode(made)) == made
