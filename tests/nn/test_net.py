@@ -75,6 +75,24 @@ def test_bits_and_sparse_inputs_give_the_bits_of_dense_ones(rng, encode):
         np.testing.assert_array_equal(gradient, gradients[name])
 
 
+@pytest.mark.parametrize("lowest", [0, 1])
+def test_an_update_has_the_bits_of_gradients_and_a_step(rng, lowest):
+    nets = [make_net(np.random.default_rng(0), (60, 40, 3)) for _ in range(2)]
+    x, dz = rng.random((7, 60)), rng.standard_normal((7, 3))
+    optimisers = [nn.SGD(net.parameters, rate=0.5, momentum=0.9, weight_decay=0.01) for net in nets]
+    for t in range(2):
+        runs = [net.forward(x) for net in nets]
+        optimisers[0].update(nets[0].backward(runs[0], dz, -0.1, lowest=lowest), t)
+        step = optimisers[1].step(t)
+        nets[1].update(runs[1], dz, -0.1, optimisers[1].velocities, step, lowest=lowest)
+    for name, parameter in nets[0].parameters.items():
+        np.testing.assert_array_equal(parameter, nets[1].parameters[name])
+        moved = not np.array_equal(
+            parameter, make_net(np.random.default_rng(0), (60, 40, 3)).parameters[name]
+        )
+        assert moved == (int(name[1:]) >= lowest)
+
+
 def test_a_step_descends_the_mean_loss_whatever_the_batch_size(rng):
     x, labels = rng.random((4, 5)), np.array([0, 1, 2, 0])
     moved = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,13 +115,59 @@ class Net:
             By the names of `parameters`.
         """
         gradients: dict[str, np.ndarray] = {}
-        for i in reversed(range(lowest, len(self.layers))):
+        for i, delta in self._deltas(run, dz, lowest):
             x = run.inputs[i]
-            gradients[f"w{i}"] = ops.dense_dw(dz, x, alpha=scale, workspace=self._workspace)
-            gradients[f"b{i}"] = ops.dense_db(dz, alpha=scale)
-            if i > lowest:
-                dz = self._below(run, dz, i)
+            gradients[f"w{i}"] = ops.dense_dw(delta, x, alpha=scale, workspace=self._workspace)
+            gradients[f"b{i}"] = ops.dense_db(delta, alpha=scale)
         return gradients
+
+    def update(
+        self,
+        run: Pass,
+        dz: np.ndarray,
+        scale: float,
+        velocities: Mapping[str, np.ndarray],
+        step: Mapping[str, float],
+        *,
+        lowest: int = 0,
+    ) -> None:
+        """Take the step of `SGD` along the gradients that `backward` gives, which are not kept.
+
+        Parameters
+        ----------
+        run, dz, scale, lowest
+            As for `backward`.
+        velocities : mapping of str to ndarray
+            By the names of `parameters`; overwritten.
+        step : mapping of str to float
+            rate, momentum and weight_decay.
+        """
+        rate, momentum = step["rate"], step["momentum"]
+        for i, delta in self._deltas(run, dz, lowest):
+            layer = self.layers[i]
+            ops.dense_dw_update(
+                delta,
+                run.inputs[i],
+                layer.w,
+                velocities[f"w{i}"],
+                alpha=scale,
+                rate=rate,
+                momentum=momentum,
+                weight_decay=step["weight_decay"],
+                workspace=self._workspace,
+            )
+            db = ops.dense_db(delta, alpha=scale)
+            ops.sgd_momentum(layer.b, velocities[f"b{i}"], db, rate=rate, momentum=momentum)
+
+    def _deltas(self, run: Pass, dz: np.ndarray, lowest: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Give each layer, from the top, and the gradient at its pre-activation.
+
+        A layer is not read again after it was given, so that it may be changed at once.
+        """
+        for i in reversed(range(lowest, len(self.layers))):
+            below = self._below(run, dz, i) if i > lowest else dz
+            yield i, dz
+            dz = below
 
     def _below(self, run: Pass, dz: np.ndarray, i: int) -> np.ndarray:
         """Compute the gradient at the pre-activation of layer i - 1."""
@@ -185,8 +231,14 @@ class NetTrainer:
         """Make one update from a batch, the t-th ever; the metric is the loss before it."""
         run = self.net.forward(batch.x, self._rng.at(step=t % 2**32, rows=batch.rows))
         losses, dz = self.loss(run.outputs[-1], np.asarray(batch.y))
-        directions = self.net.backward(run, dz, -1.0 / len(batch), lowest=self.lowest)
-        self.optimiser.update(directions, t)
+        self.net.update(
+            run,
+            dz,
+            -1.0 / len(batch),
+            self.optimiser.velocities,
+            self.optimiser.step(t),
+            lowest=self.lowest,
+        )
         self.n_steps += 1
         return {"loss": float(losses.mean(dtype=np.float64))}
 
