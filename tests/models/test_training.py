@@ -229,7 +229,7 @@ def test_a_memory_map_is_searched_for_what_is_not_finite(binary, tmp_path, value
             "momentum must stay below 1; got Linear",
         ),
         ({"callbacks": nn.Callback()}, TypeError, "callbacks must be a list of layerwise.nn.Callb"),
-        ({"callbacks": ["x"]}, TypeError, "callbacks must be a list .* got 'x' in it"),
+        ({"callbacks": ["x"]}, TypeError, "callbacks must be a list .* got \\['x'\\]"),
         (
             {"validation_fraction": 1},
             ValueError,

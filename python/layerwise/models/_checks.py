@@ -139,7 +139,7 @@ def check_training(estimator: Any, op: str) -> None:
         raise TypeError(f"{required}; got {callbacks!r}")
     for callback in callbacks:
         if not isinstance(callback, Callback):
-            raise TypeError(f"{required}; got {callback!r} in it")
+            raise TypeError(f"{required}; got {callbacks!r}")
 
 
 def check_rbm(estimator: Any, op: str = "RBM") -> None:
