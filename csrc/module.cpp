@@ -11,6 +11,7 @@ namespace layerwise {
 void init_gemm(py::module_& m);
 void init_gibbs(py::module_& m);
 void init_dense(py::module_& m);
+void init_lasso(py::module_& m);
 
 namespace {
 
@@ -34,4 +35,5 @@ PYBIND11_MODULE(_core, m) {
     layerwise::init_gemm(m);
     layerwise::init_gibbs(m);
     layerwise::init_dense(m);
+    layerwise::init_lasso(m);
 }

@@ -147,6 +147,10 @@ const Array& Call::other(py::handle object, const char* name) {
     return add(array_in(object, op_, name), false, false, Alias::none);
 }
 
+const Array& Call::other_output(py::handle object, const char* name) {
+    return add(array_in(object, op_, name), false, true, Alias::none);
+}
+
 const OperandIn& Call::operand(py::handle object, const char* name) {
     operands_.push_back(operand_in(object, op_, name));
     OperandIn& operand = operands_.back();

@@ -42,6 +42,7 @@ public:
     const BitsIn& output_bits(pybind11::handle object, const char* name);
     // Of any dtype: it does not take part in dtype().
     const Array& other(pybind11::handle object, const char* name);
+    const Array& other_output(pybind11::handle object, const char* name);
 
     // One device that this build has, and no output shares memory with another argument.
     void check() const;

@@ -155,6 +155,42 @@ def gibbs_pseudo_likelihood_workspace(
 def isa() -> str: ...
 def last_team_size() -> int: ...
 def wait_for_full_teams(wait: bool) -> None: ...
+def lasso(
+    x: _Matrix,
+    dictionary: _Array,
+    alpha: float,
+    *,
+    weights: _Array | None = None,
+    ridge: _Array | None = None,
+    nonnegative: bool = False,
+    start: _Matrix | None = None,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    method: Literal["auto", "active_set", "coordinate_descent"] = "auto",
+    codes: _Array | None = None,
+    counts: _Array | None = None,
+    gap: _Array,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def lasso_compact(
+    indptr: _Array,
+    *,
+    features: int,
+    atoms: int,
+    indices: _Array,
+    values: _Array,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def lasso_workspace(
+    signals: int,
+    features: int,
+    atoms: int,
+    dtype: _Dtype,
+    slabs: bool = False,
+    num_threads: int | None = None,
+) -> int: ...
 def set_num_threads(num_threads: int | None) -> None: ...
 def sgd_momentum(
     w: _Array,

@@ -43,7 +43,7 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> dict[str, Any] | 
     --------
     >>> import layerwise
     >>> sorted(layerwise.show_config(mode="dict")["kernels"])
-    ['dense', 'gemm', 'gibbs']
+    ['dense', 'gemm', 'gibbs', 'lasso']
     """
     if mode not in ("stdout", "dict"):
         raise ValueError(f"show_config: mode must be 'stdout' or 'dict'; got {mode!r}")

@@ -71,3 +71,21 @@ def cross_entropy(z: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nda
     dz = softmax(z)
     np.add.at(dz, (np.arange(len(z)), labels), 1.0)
     return own + log_sum + 1.0, dz
+
+
+def lasso(x: Any, phi: Any, codes: Any, ridge: Any = 0.0) -> np.ndarray:
+    """Roundings of the correlations and of the Gram matrix, through the inverse of its active part.
+
+    An atom on the verge of joining may join in one precision and not in the other; its code is then
+    of the size of such an error too, so that a signal has one bound for all its codes.
+    """
+    x, phi, codes = densify(x), densify(phi), densify(codes)
+    gram, magnitude = phi @ phi.T + np.diag(np.zeros(len(phi)) + ridge), np.abs(phi) @ np.abs(phi).T
+    sums = np.abs(x) @ np.abs(phi).T + np.abs(codes) @ magnitude
+    out = np.zeros(codes.shape)
+    for i, code in enumerate(codes):
+        active = np.flatnonzero(code)
+        if active.size:
+            inverse = np.linalg.inv(gram[np.ix_(active, active)])
+            out[i] = np.abs(inverse).sum(axis=1).max() * sums[i].max()
+    return out

@@ -46,6 +46,7 @@ K = {
     "dropout": 2,
     "dropout_dx": 2,
     "sgd_momentum": 4,
+    "lasso": 4,
 }
 
 ACTIVATIONS = ["none", "sigmoid", "relu", "softplus", "tanh"]

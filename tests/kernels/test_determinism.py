@@ -20,6 +20,7 @@ LARGE = {
     "gibbs_cd": ROWS,
     "gibbs_cd_update": ROWS,
     "gibbs_free_energy": ROWS,
+    "lasso": (700, 40, 90),
     "sgd_momentum": ELEMENTS,
     "softmax": ELEMENTS,
     "softmax_cross_entropy": ELEMENTS,

@@ -21,12 +21,14 @@ from .gemm import gemm
 from .gibbs import gibbs_hidden, gibbs_visible
 from .gibbs_cd import CDStatistics, gibbs_cd, gibbs_cd_update
 from .gibbs_energy import gibbs_free_energy, gibbs_pseudo_likelihood
+from .lasso import LassoCodes, lasso
 from .random import Philox, Purpose, normal, uniform
 from .workspace import Workspace
 
 __all__ = [
     "BitMatrix",
     "CDStatistics",
+    "LassoCodes",
     "Philox",
     "Purpose",
     "Workspace",
@@ -47,6 +49,7 @@ __all__ = [
     "gibbs_hidden",
     "gibbs_pseudo_likelihood",
     "gibbs_visible",
+    "lasso",
     "normal",
     "num_threads",
     "sgd_momentum",

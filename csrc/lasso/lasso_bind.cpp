@@ -1,0 +1,202 @@
+// Bindings of lasso and lasso_compact.
+#include "lasso/lasso.h"
+
+#include "core/call.h"
+#include "core/module.h"
+
+namespace py = pybind11;
+
+namespace layerwise {
+namespace {
+
+LW_SELECT_KERNELS(LassoKernels, lasso_kernels)
+
+template <class T>
+const LassoFunctions<T>& functions(const Target& target) {
+    const LassoKernels& kernels = lasso_kernels(target.isa);
+    if constexpr (sizeof(T) == 4)
+        return kernels.f32;
+    else
+        return kernels.f64;
+}
+
+LassoMethod method_in(const std::string& name) {
+    if (name == "auto") return LassoMethod::automatic;
+    if (name == "active_set") return LassoMethod::active_set;
+    if (name == "coordinate_descent") return LassoMethod::coordinate_descent;
+    throw value_error("lasso: method must be 'auto', 'active_set' or 'coordinate_descent'; got '",
+                      name, "'");
+}
+
+void check_lasso_sizes(const char* op, const LassoShape& shape, DType dtype) {
+    check_sizes(op,
+                {{"signals", shape.signals}, {"features", shape.features}, {"atoms", shape.atoms}},
+                dtype.bytes);
+    if (shape.atoms > std::numeric_limits<int32_t>::max() / 2)
+        throw memory_error(op, ": atoms must be below 2^30; got ", shape.atoms);
+}
+
+struct LassoObjects {
+    py::object x, phi, weights, ridge, start, codes, counts, gap, workspace;
+};
+
+struct LassoScalars {
+    double alpha, tolerance;
+    bool nonnegative;
+    int64_t max_iterations;
+    LassoMethod method;
+};
+
+// Weights or ridge: (1,K), which serves every row, or (M,K).
+template <class T>
+Matrix<const T> per_atom(const Array& array, const LassoShape& shape) {
+    const bool shared = array && array.rank() == 2 && array.shape[0] == 1;
+    Matrix<const T> view = matrix<T>(array, shared ? 1 : shape.signals, shape.atoms);
+    if (shared) view.row_stride = 0;
+    return view;
+}
+
+void lasso(const LassoObjects& o, const LassoScalars& scalars, const py::object& num_threads) {
+    const char* op = "lasso";
+    Call call(op, num_threads);
+    const OperandIn& x = call.operand(o.x, "x");
+    const Array &phi = call.input(o.phi, "dictionary"), &weights = call.input(o.weights, "weights"),
+                &ridge = call.input(o.ridge, "ridge");
+    const OperandIn& start = call.operand(o.start, "start");
+    const Array &codes = call.output(o.codes, "codes"),
+                &counts = call.other_output(o.counts, "counts"), &gap = call.output(o.gap, "gap");
+    if (!x || !phi || !gap)
+        throw type_error(op, ": x, dictionary and gap must be arrays; got None");
+    if (codes.given == counts.given)
+        throw value_error(op, ": one of codes and counts must be given to receive the result");
+    if (phi.rank() != 2)
+        throw value_error(phi.label(), " must have shape (atoms, features); got ",
+                          to_string(phi.shape));
+    const LassoShape shape{x.rows, phi.shape[1], phi.shape[0], counts.given};
+    check_operand(x, op, "x", -1, shape.features);
+    check_operand(start, op, "start", shape.signals, shape.atoms);
+    check_lasso_sizes(op, shape, call.dtype());
+    visit_float(call.dtype(), [&]<class T>() {
+        LassoArgs<T> args;
+        args.x = x.view<T>();
+        args.phi = matrix<T>(phi, shape.atoms, shape.features);
+        args.alpha = static_cast<T>(scalars.alpha);
+        args.weights = per_atom<T>(weights, shape);
+        args.ridge = per_atom<T>(ridge, shape);
+        args.nonnegative = scalars.nonnegative;
+        args.has_start = start.given;
+        args.start = start.view<T>();
+        args.tolerance = static_cast<T>(scalars.tolerance);
+        args.max_iterations = scalars.max_iterations;
+        args.method = scalars.method;
+        args.codes = output_matrix<T>(codes, shape.signals, shape.atoms);
+        check_array(counts, dtype_of<int64_t>, {shape.signals});
+        if (counts)
+            args.counts = {static_cast<int64_t*>(counts.data), shape.signals, counts.strides[0]};
+        args.gap = output_vector<T>(gap, shape.signals);
+        const LassoFunctions<T>& f = functions<T>(call.target());
+        args.workspace = call.workspace(o.workspace, f.workspace(shape, call.target())).data;
+        call.check();
+        call.run([&](const Target& target) { return f.run(args, target); });
+    });
+}
+
+// Every row's count must fit its slab, and all of them the outputs.
+void check_indptr(const Array& indptr, int64_t atoms, int64_t non_zeros) {
+    check_array(indptr, dtype_of<int64_t>, {-1});
+    const auto* at = static_cast<const int64_t*>(indptr.data);
+    const int64_t stride = indptr.strides[0], last = indptr.shape[0] - 1;
+    bool valid = last >= 0 && at[0] == 0 && at[last * stride] == non_zeros;
+    for (int64_t i = 0; valid && i < last; ++i) {
+        const int64_t begin = at[i * stride], end = at[(i + 1) * stride];
+        valid = begin <= end && end - begin <= atoms;
+    }
+    if (!valid)
+        throw value_error(indptr.label(), " must rise from 0 to ", non_zeros, " by at most ", atoms,
+                          " a row");
+}
+
+void lasso_compact(py::object indptr_object, const LassoShape& given, py::object indices_object,
+                   py::object values_object, py::object workspace, py::object num_threads) {
+    const char* op = "lasso_compact";
+    Call call(op, num_threads);
+    const Array &indptr = call.other(indptr_object, "indptr"),
+                &indices = call.other_output(indices_object, "indices"),
+                &values = call.output(values_object, "values");
+    if (!indptr || !indices || !values)
+        throw type_error(op, ": indptr, indices and values must be arrays; got None");
+    check_lasso_sizes(op, given, call.dtype());
+    check_array(indices, dtype_of<int32_t>, {-1});
+    const int64_t non_zeros = indices.shape[0];
+    check_indptr(indptr, given.atoms, non_zeros);
+    const auto contiguous = [](const Array& array) {
+        if (array.shape[0] > 1 && array.strides[0] != 1)
+            throw value_error(array.label(), " must be contiguous; got a stride of ",
+                              array.strides[0]);
+    };
+    contiguous(indices);
+    LassoShape shape = given;
+    shape.signals = indptr.shape[0] - 1;
+    visit_float(call.dtype(), [&]<class T>() {
+        const LassoFunctions<T>& f = functions<T>(call.target());
+        LassoCompactArgs<T> args;
+        args.indptr = {static_cast<const int64_t*>(indptr.data), indptr.shape[0],
+                       indptr.strides[0]};
+        args.atoms = shape.atoms;
+        args.indices = {static_cast<int32_t*>(indices.data), non_zeros, 1};
+        args.values = output_vector<T>(values, non_zeros);
+        contiguous(values);
+        args.workspace = call.workspace(workspace, f.workspace(shape, call.target())).data;
+        call.check();
+        call.run([&](const Target& target) { return f.compact(args, target); });
+    });
+}
+
+}  // namespace
+
+void init_lasso(py::module_& m) {
+    register_family("lasso", Device::cpu, {"lasso"});
+    m.def(
+        "lasso",
+        [](py::object x, py::object phi, double alpha, py::object weights, py::object ridge,
+           bool nonnegative, py::object start, double tolerance, py::object max_iterations,
+           const std::string& method, py::object codes, py::object counts, py::object gap,
+           py::object workspace, py::object num_threads) {
+            const int64_t passes = integer(max_iterations, "lasso", "max_iterations", 1,
+                                           std::numeric_limits<int64_t>::max());
+            lasso({x, phi, weights, ridge, start, codes, counts, gap, workspace},
+                  {alpha, tolerance, nonnegative, passes, method_in(method)}, num_threads);
+        },
+        py::arg("x"), py::arg("dictionary"), py::arg("alpha"), py::kw_only(),
+        py::arg("weights") = py::none(), py::arg("ridge") = py::none(),
+        py::arg("nonnegative") = false, py::arg("start") = py::none(), py::arg("tolerance") = 1e-4,
+        py::arg("max_iterations") = 1000, py::arg("method") = "auto", py::arg("codes") = py::none(),
+        py::arg("counts") = py::none(), py::arg("gap"), py::arg("workspace") = py::none(),
+        py::arg("num_threads") = py::none());
+    m.def(
+        "lasso_compact",
+        [](py::object indptr, int64_t features, int64_t atoms, py::object indices,
+           py::object values, py::object workspace, py::object num_threads) {
+            lasso_compact(indptr, {0, features, atoms, true}, indices, values, workspace,
+                          num_threads);
+        },
+        py::arg("indptr"), py::kw_only(), py::arg("features"), py::arg("atoms"), py::arg("indices"),
+        py::arg("values"), py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
+    m.def(
+        "lasso_workspace",
+        [](int64_t signals, int64_t features, int64_t atoms, const std::string& dtype, bool slabs,
+           py::object num_threads) {
+            const char* op = "lasso_workspace";
+            const Call call(op, num_threads);
+            const DType type = float_dtype(dtype, op);
+            const LassoShape shape{signals, features, atoms, slabs};
+            check_lasso_sizes(op, shape, type);
+            return visit_float(type, [&]<class T>() {
+                return Call::publish(functions<T>(call.target()).workspace(shape, call.target()));
+            });
+        },
+        py::arg("signals"), py::arg("features"), py::arg("atoms"), py::arg("dtype"),
+        py::arg("slabs") = false, py::arg("num_threads") = py::none());
+}
+
+}  // namespace layerwise

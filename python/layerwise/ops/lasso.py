@@ -1,0 +1,295 @@
+"""Sparse codes of signals over one dictionary: the LASSO, batch by batch."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from layerwise.reference import lasso as reference
+
+from ._arrays import Array, Matrix, to_numpy
+from ._backend import core, use_reference
+from ._checks import check_choice, check_integer, check_numbers
+from ._signature import Call, Signature
+from .config import resolve_threads
+from .workspace import Workspace
+
+__all__ = ["LassoCodes", "lasso"]
+
+_LASSO = Signature(
+    "lasso", x="N D *", dictionary="K D", weights="W K ?", ridge="Q K ?", start="N K * ?"
+)
+_METHODS = ("auto", "active_set", "coordinate_descent")
+_FORMATS = ("dense", "csr")
+# Codes of so many bytes, were all of them non-zero, are held before they are packed into CSR.
+_SLAB_BYTES = 2**28
+
+
+class LassoCodes(NamedTuple):
+    """Sparse codes and how far from the optimum they can be.
+
+    Attributes
+    ----------
+    codes : array or CSR array of shape (N, K)
+        One row a signal.
+    gap : array of shape (N,)
+        Relative duality gap of each.
+    """
+
+    codes: Any
+    gap: Array
+
+
+def lasso(
+    x: Matrix,
+    dictionary: Array,
+    alpha: float,
+    *,
+    weights: Array | None = None,
+    ridge: Array | None = None,
+    positive: bool = False,
+    start: Matrix | None = None,
+    tol: float = 1e-4,
+    max_iter: int = 1000,
+    method: str = "auto",
+    format: str = "dense",
+    num_threads: int | None = None,
+    workspace: Workspace | None = None,
+) -> LassoCodes:
+    """Code each signal x by the LASSO, on the Gram matrix of the dictionary.
+
+    The code is ``argmin_a 1/2 ||x - a Phi||^2 + alpha sum_j w_j |a_j| + 1/2 sum_j q_j a_j^2``.
+
+    Parameters
+    ----------
+    x : array, BitMatrix or CSR matrix of shape (N, D), float32 or float64
+        Signals, one a row.
+    dictionary : array of shape (K, D)
+        Atoms Phi, one a row, of any norms.
+    alpha : float
+        Penalty, >= 0. From ``max_j |x Phi'_j|`` on, a signal's code is zero; 0 asks for least
+        squares, with a warning.
+    weights : array of shape (K,), (1, K) or (N, K), optional
+        w, > 0; infinity bars an atom. Ones by default.
+    ridge : array of shape (K,), (1, K) or (N, K), optional
+        q, >= 0. Zeros by default.
+    positive : bool, default False
+        Keep codes >= 0.
+    start : array, BitMatrix or CSR matrix of shape (N, K), optional
+        Codes to start from; zeros by default.
+    tol : float, default 1e-4
+        Relative duality gap at which a signal is done.
+    max_iter : int, default 1000
+        Most passes over the correlations of a signal.
+    method : {"auto", "active_set", "coordinate_descent"}
+        How; all give the same codes to the tolerance.
+    format : {"dense", "csr"}
+        Of the codes. CSR, a ``scipy.sparse.csr_array``, is made without a dense detour.
+    num_threads, workspace
+        As for `gemm`.
+
+    Returns
+    -------
+    LassoCodes
+        codes (N, K) and gap (N,), in the library of the first dense array (CSR: in SciPy's). The
+        gap of a signal is (primal - dual) / (1/2 ||x||^2), and with ``alpha = 0`` the largest
+        cosine between an atom and what is left of the signal, times the share that is left.
+
+    Raises
+    ------
+    TypeError, MemoryError
+        As for `gemm`.
+    ValueError
+        As for `gemm`; also if the signals or atoms are not finite, if alpha, a weight, a ridge or
+        the tolerance is negative or NaN, or a weight is 0.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If signals did not reach the tolerance: how many, and the worst gap.
+    UserWarning
+        If alpha is 0.
+
+    Notes
+    -----
+    A signal's code depends on no other signal and not on the number of threads, to the last bit.
+    In float32 relative gaps under about 1e-6 are rounding.
+
+    References
+    ----------
+    M. Osborne, B. Presnell, B. Turlach (2000). A new approach to variable selection in least
+    squares problems. IMA Journal of Numerical Analysis 20.
+
+    H. Lee, A. Battle, R. Raina, A. Ng (2007). Efficient sparse coding algorithms. NIPS 19.
+
+    J. Friedman, T. Hastie, R. Tibshirani (2010). Regularization paths for generalized linear models
+    via coordinate descent. Journal of Statistical Software 33.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise.ops import lasso
+    >>> lasso(np.array([[3.0, 0.5]]), np.eye(2), 1.0)
+    LassoCodes(codes=array([[2., 0.]]), gap=array([0.]))
+    """
+    call = _LASSO(x, dictionary, _as_rows(weights), _as_rows(ridge), start)
+    options = _check_options(alpha, tol, max_iter, method)
+    check_choice("lasso", "format", format, _FORMATS)
+    _check_rows(call)
+    if options["alpha"] == 0.0:
+        warnings.warn(
+            "lasso: alpha should be above 0; got 0, which asks for least squares without a penalty",
+            stacklevel=2,
+        )
+    options["positive"] = bool(positive)
+    if use_reference():
+        result = _run_reference(call, options, format)
+    elif format == "csr":
+        result = _run_csr(call, options, num_threads, workspace)
+    else:
+        result = _run_dense(call, options, num_threads, workspace)
+    _judge(call, result.gap, options)
+    return result
+
+
+def _as_rows(values: Any) -> Any:
+    """One weight an atom, (K,), as the matrix (1, K)."""
+    return values[None] if getattr(values, "ndim", 0) == 1 else values
+
+
+def _check_options(alpha: float, tol: float, max_iter: int, method: str) -> dict[str, Any]:
+    check_numbers("lasso", alpha=alpha, tol=tol)
+    if not 0 <= alpha < np.inf:
+        raise ValueError(f"lasso: alpha must be finite and at least 0; got {alpha}")
+    if not 0 <= tol < np.inf:
+        raise ValueError(f"lasso: tol must be finite and at least 0; got {tol}")
+    check_choice("lasso", "method", method, _METHODS)
+    passes = check_integer("lasso", "max_iter", max_iter, 1, 2**63 - 1)
+    return {"alpha": float(alpha), "tol": float(tol), "max_iter": passes, "method": method}
+
+
+def _check_rows(call: Call) -> None:
+    """Weights and ridges: one row for all signals or one each, of values in their ranges."""
+    _, _, weights, ridge, _ = call.operands
+    for name, values, axis in (("weights", weights, "W"), ("ridge", ridge, "Q")):
+        if values is None:
+            continue
+        rows, wanted = call.sizes[axis], call.sizes["N"]
+        if rows not in (1, wanted):
+            raise ValueError(
+                f"lasso: {name} must have shape (K,), (1, K) or (N, K), N = {wanted}; "
+                f"got shape {tuple(values.shape)}"
+            )
+        host = to_numpy(values)
+        valid = host > 0 if name == "weights" else (host >= 0) & (host < np.inf)
+        if not valid.all():
+            bound = "> 0" if name == "weights" else "finite and >= 0"
+            raise ValueError(f"lasso: {name} must be {bound}; got {host[~valid][0]}")
+
+
+def _judge(call: Call, gap: Array, options: dict[str, Any]) -> None:
+    """Refuse what is not finite; warn of signals that did not reach the tolerance."""
+    gaps = to_numpy(gap)
+    worst = gaps.max(initial=0.0)
+    if np.isnan(worst):
+        start = call.operands[4]
+        if not np.isfinite(to_numpy(call.operands[1])).all():
+            raise ValueError("lasso: dictionary must be finite; got NaN or infinity")
+        rows = np.flatnonzero(np.isnan(gaps))
+        names = "x" if start is None else "x and start"
+        raise ValueError(
+            f"lasso: {names} must be finite, the square norms of the signals too; "
+            f"got {len(rows)} rows that are not, the first is row {rows[0]}"
+        )
+    if worst > gaps.dtype.type(options["tol"]):
+        count = int((gaps > gaps.dtype.type(options["tol"])).sum())
+        warnings.warn(
+            f"lasso: {count} of {gaps.size} signals did not reach the tolerance; the worst gap is "
+            f"{worst:.3g}, tol {options['tol']:.3g}, max_iter {options['max_iter']}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+def _run_reference(call: Call, options: dict[str, Any], format: str) -> LassoCodes:
+    x, dictionary, weights, ridge, start = call.on_host()
+    named = {name: value for name, value in options.items() if name != "method"}
+    with np.errstate(invalid="ignore"):
+        codes, gap = reference.lasso(
+            x, dictionary, weights=weights, ridge=ridge, start=start, **named
+        )
+    if format == "dense":
+        return LassoCodes(call.result(codes), call.result(gap))
+    return LassoCodes(scipy.sparse.csr_array(codes.astype(call.dtype)), call.result(gap))
+
+
+def _keywords(options: dict[str, Any]) -> dict[str, Any]:
+    """Name the options as the compiled module does."""
+    return {
+        "alpha": options["alpha"],
+        "nonnegative": options["positive"],
+        "tolerance": options["tol"],
+        "max_iterations": options["max_iter"],
+        "method": options["method"],
+    }
+
+
+def _run_dense(
+    call: Call, options: dict[str, Any], num_threads: int | None, workspace: Workspace | None
+) -> LassoCodes:
+    x, dictionary, weights, ridge, start = call.operands
+    sizes, compiled = call.sizes, core()
+    threads = resolve_threads("lasso", num_threads)
+    nbytes = compiled.lasso_workspace(
+        sizes["N"], sizes["D"], sizes["K"], call.dtype, False, threads
+    )
+    result = LassoCodes(call.empty("N", "K"), call.empty("N"))
+    compiled.lasso(
+        x, dictionary, weights=weights, ridge=ridge, start=start, codes=result.codes,
+        gap=result.gap, workspace=call.scratch(nbytes, workspace), num_threads=threads,
+        **_keywords(options),
+    )  # fmt: skip
+    return result
+
+
+def _run_csr(
+    call: Call, options: dict[str, Any], num_threads: int | None, workspace: Workspace | None
+) -> LassoCodes:
+    """Code as many rows at a time as the slabs hold; the packed codes grow in place."""
+    x, dictionary, weights, ridge, start = call.operands
+    n, d, k = (call.sizes[axis] for axis in "NDK")
+    compiled, threads = core(), resolve_threads("lasso", num_threads)
+    dtype, gap = np.dtype(call.dtype), call.empty("N")
+    step = max(64, _SLAB_BYTES // (max(k, 1) * (4 + dtype.itemsize)) // 64 * 64)
+    indptr = np.zeros(n + 1, np.int64)
+    indices, values = np.empty(0, np.int32), np.empty(0, dtype)
+    for first in range(0, n, step):
+        rows = slice(first, min(first + step, n))
+        count = rows.stop - first
+        nbytes = compiled.lasso_workspace(count, d, k, call.dtype, True, threads)
+        scratch, counts = call.scratch(nbytes, workspace), np.empty(count, np.int64)
+        compiled.lasso(
+            x[rows], dictionary, weights=_rows_of(weights, rows, n),
+            ridge=_rows_of(ridge, rows, n), start=None if start is None else start[rows],
+            counts=counts, gap=gap[rows], workspace=scratch, num_threads=threads,
+            **_keywords(options),
+        )  # fmt: skip
+        own = np.concatenate(([0], np.cumsum(counts)))
+        old = int(indptr[first])
+        indptr[first + 1 : rows.stop + 1] = old + own[1:]
+        for array in (indices, values):
+            array.resize(old + int(own[-1]), refcheck=False)
+        compiled.lasso_compact(
+            own, features=d, atoms=k, indices=indices[old:], values=values[old:],
+            workspace=scratch, num_threads=threads,
+        )  # fmt: skip
+    narrow = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
+    return LassoCodes(scipy.sparse.csr_array((values, indices, narrow), shape=(n, k)), gap)
+
+
+def _rows_of(values: Any, rows: slice, n: int) -> Any:
+    return values[rows] if values is not None and values.shape[0] == n else values

@@ -1,0 +1,158 @@
+"""Sparse codes of signals over one dictionary, as equations.
+
+For each row x of X (N, D), with the dictionary Phi (K, D), weights w and ridges q::
+
+    a = argmin  1/2 ||x - a Phi||^2 + alpha sum_j w_j |a_j| + 1/2 sum_j q_j a_j^2
+
+With ``r = (x - a Phi) Phi' - q a`` the dual point ``kappa (x - a Phi)``, where
+``kappa = min(1, min_j alpha w_j / |r_j|)``, is feasible, and the duality gap is::
+
+    sum_j (alpha w_j |a_j| - kappa a_j r_j) + 1/2 (1 - kappa)^2 (||x - a Phi||^2 + sum_j q_j a_j^2)
+
+References
+----------
+S.-J. Kim, K. Koh, M. Lustig, S. Boyd, D. Gorinevsky (2007). An interior-point method for
+large-scale l1-regularized least squares. IEEE Journal of Selected Topics in Signal Processing 1.
+
+J. Friedman, T. Hastie, R. Tibshirani (2010). Regularization paths for generalized linear models via
+coordinate descent. Journal of Statistical Software 33.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from layerwise.reference.gemm import Float, densify
+
+
+class LassoCodes(NamedTuple):
+    """Codes (N, K) and the relative duality gap of each (N,)."""
+
+    codes: Float
+    gap: Float
+
+
+def lasso(
+    x: Any,
+    dictionary: Any,
+    alpha: float,
+    *,
+    weights: Any = None,
+    ridge: Any = None,
+    positive: bool = False,
+    start: Any = None,
+    tol: float = 1e-4,
+    max_iter: int = 1000,
+) -> LassoCodes:
+    """Codes by cyclic coordinate descent, each row until its relative gap is at most `tol`.
+
+    Parameters
+    ----------
+    x : matrix of shape (N, D)
+        Signals.
+    dictionary : matrix of shape (K, D)
+        Atoms, of any norms.
+    alpha : float
+        Penalty, >= 0.
+    weights, ridge : array_like of shape (K,) or (N, K), optional
+        Of the penalty and of the squared codes; ones and zeros by default.
+    positive : bool
+        Whether codes are kept >= 0.
+    start : matrix of shape (N, K), optional
+        Where the descent starts; zeros by default.
+    tol : float
+        Relative gap to reach.
+    max_iter : int
+        Most sweeps over the atoms.
+
+    Returns
+    -------
+    LassoCodes
+        codes (N, K) and gap (N,), float64.
+
+    Examples
+    --------
+    >>> lasso([[3.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]], 1.0)
+    LassoCodes(codes=array([[2., 0.]]), gap=array([0.]))
+    """
+    x, phi = densify(x), densify(dictionary)
+    shape = (len(x), len(phi))
+    w, q = _per_code(weights, 1.0, shape), _per_code(ridge, 0.0, shape)
+    codes = np.zeros(shape) if start is None else densify(start).copy()
+    if positive:
+        np.maximum(codes, 0.0, out=codes)
+    squares = (phi**2).sum(axis=1)
+    codes[:, squares == 0] = 0.0
+
+    def gap() -> Float:
+        return lasso_gap(x, phi, codes, alpha, weights=w, ridge=q, positive=positive)
+
+    for _ in range(max_iter):
+        left = gap() > tol
+        if not left.any():
+            break
+        residual, own = x[left] - codes[left] @ phi, codes[left]
+        for j in np.flatnonzero(squares):
+            target = residual @ phi[j] + squares[j] * own[:, j]
+            size = np.maximum((target if positive else np.abs(target)) - alpha * w[left, j], 0.0)
+            code = np.sign(target) * size / (squares[j] + q[left, j])
+            residual += np.outer(own[:, j] - code, phi[j])
+            own[:, j] = code
+        codes[left] = own
+    return LassoCodes(codes, gap())
+
+
+def lasso_gap(
+    x: Any,
+    dictionary: Any,
+    codes: Any,
+    alpha: float,
+    *,
+    weights: Any = None,
+    ridge: Any = None,
+    positive: bool = False,
+) -> Float:
+    """Duality gap over half the signal's square norm; with alpha = 0 the largest correlation left.
+
+    Parameters
+    ----------
+    x, dictionary, alpha, weights, ridge, positive
+        As for `lasso`.
+    codes : matrix of shape (N, K)
+        Codes to judge.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        0 for a signal of zeros. With ``alpha = 0`` it is
+        ``max_j |r_j| / (sqrt(||phi_j||^2 + q_j) ||x||)``.
+
+    Examples
+    --------
+    >>> lasso_gap([[3.0]], [[1.0]], [[2.5]], 1.0).round(3)
+    array([0.278])
+    """
+    x, phi, a = densify(x), densify(dictionary), densify(codes)
+    shape = (len(x), len(phi))
+    w, q = _per_code(weights, 1.0, shape), _per_code(ridge, 0.0, shape)
+    residual = x - a @ phi
+    r = residual @ phi.T - q * a
+    energy = (x**2).sum(axis=1)
+    size = np.where(positive & (a == 0.0), np.maximum(r, 0.0), np.abs(r))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if alpha == 0.0:
+            scale = np.sqrt(((phi**2).sum(axis=1) + q) * energy[:, None])
+            return np.where(scale > 0.0, size / scale, 0.0).max(axis=1, initial=0.0)
+        if positive:
+            size = np.maximum(r, 0.0)
+        kappa = 1.0 / np.maximum((size / (alpha * w)).max(axis=1, initial=0.0), 1.0)
+        penalty = np.where(a == 0.0, 0.0, alpha * w * np.abs(a)).sum(axis=1)
+        rest = (residual**2).sum(axis=1) + (q * a**2).sum(axis=1)
+        gap = penalty - kappa * (a * r).sum(axis=1) + 0.5 * (1.0 - kappa) ** 2 * rest
+        return np.where(energy > 0.0, gap / (0.5 * energy), 0.0)
+
+
+def _per_code(values: Any, default: float, shape: tuple[int, int]) -> Float:
+    return np.broadcast_to(default if values is None else densify(values), shape)
