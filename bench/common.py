@@ -85,6 +85,10 @@ def describe(package: str, threads: int) -> str:
         import sklearn
 
         return f"scikit-learn {sklearn.__version__}, NumPy {np.__version__} {_blas()}"
+    if package == "spams":
+        from importlib.metadata import version
+
+        return f"SPAMS {version('spams-bin')}"
     if package == "layerwise":
         import layerwise
 

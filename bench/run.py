@@ -36,11 +36,12 @@ from typing import Any
 import bench_dense
 import bench_gemm
 import bench_gibbs
+import bench_lasso
 import numpy as np
 from common import Case
 
 HERE = Path(__file__).parent
-KERNELS = {"gemm": bench_gemm, "gibbs": bench_gibbs, "dense": bench_dense}
+KERNELS = {"gemm": bench_gemm, "gibbs": bench_gibbs, "dense": bench_dense, "lasso": bench_lasso}
 OURS, FORCED = "layerwise", "numpy-avx512"
 SAMPLES = 9
 SETTLE_SECONDS = 0.05  # idle thread pools spin for up to about 30 ms before they sleep

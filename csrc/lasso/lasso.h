@@ -21,7 +21,7 @@
 // Stop      each signal on its own: relative gap <= tolerance, or max_iterations passes over the
 //           correlations of all atoms, or where rounding allows no step. The gap is that of the
 //           codes returned, in T: its rounding error is about eps(T) sum_j |a_j| / ||x||.
-// Methods   active_set: the atom that violates most joins, the signed system of the active atoms is
+// Methods   active_set: the atoms that violate most join, the signed system of the active atoms is
 //           solved exactly by the inverse of their Gram matrix, kept up to date by rank-one
 //           changes; the first coefficient to change sign leaves. Where the active Gram is singular
 //           or the set grows past its capacity, coordinate_descent carries on from there.

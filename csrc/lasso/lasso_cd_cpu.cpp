@@ -74,8 +74,8 @@ template <class T, bool general>
 static void descend(const LassoModel<T>& model, const LassoSignal<T>& signal, LassoScratch<T>& s) {
     bool moved = true;
     for (;;) {
-        const Peak<T> peak = refresh<T, general>(model, signal, s);
-        s.gap = relative_gap(model, signal, s, peak.ratio);
+        const T top = refresh<T, general>(model, signal, s);
+        s.gap = relative_gap(model, signal, s, top);
         if (s.gap <= model.tolerance || !moved || s.iterations >= model.max_iterations) return;
         spread_codes(s);
         if (general)  // from here on r is without the ridge

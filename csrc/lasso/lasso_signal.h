@@ -57,13 +57,6 @@ LW_INLINE T ridge_of(const LassoSignal<T>& signal, int64_t j) {
     return signal.ridge ? signal.ridge[j] : T(0);
 }
 
-// Where |r_j| / penalty_j (r_j alone without its sign for non-negative codes) is largest.
-template <class T>
-struct Peak {
-    T ratio;
-    int64_t atom;
-};
-
 template <class T>
 LW_INLINE T max_lanes(Vec<T> v) {
     T x[lanes<T>];
@@ -85,11 +78,11 @@ LW_INLINE Vec<T> magnitude(Vec<T> r, UintVec<T> mask) {
     return bit_cast<Vec<T>>(bit_cast<UintVec<T>>(r) & mask);
 }
 
-// r = c - sum_i code_i G_i - ridge code over the atoms listed, and its peak. `general`: the signal
-// has a penalty and a ridge of its own.
+// r = c - sum_i code_i G_i - ridge code over the atoms listed; the largest |r_j| (r_j with its sign
+// for non-negative codes), relative to penalty_j where `general`: the signal has penalties and
+// ridges of its own.
 template <class T, bool general>
-LW_INLINE Peak<T> refresh(const LassoModel<T>& model, const LassoSignal<T>& signal,
-                          LassoScratch<T>& s) {
+LW_INLINE T refresh(const LassoModel<T>& model, const LassoSignal<T>& signal, LassoScratch<T>& s) {
     const UintVec<T> mask = magnitude_mask<T>(model.nonnegative);
     const int64_t size = s.size, ld = model.ld;
     Vec<T> best = {};
@@ -121,22 +114,36 @@ LW_INLINE Peak<T> refresh(const LassoModel<T>& model, const LassoSignal<T>& sign
     }
     if (general)
         for (int64_t i = 0; i < size; ++i) s.dense[s.atom[i]] = T(0);
-    const T top = max_lanes<T>(best);
-    if (!(top > T(0))) return {T(0), 0};
-    int64_t block = 0;
-    while (!movemask<T>(load(s.peaks + block) == splat(top))) block += lanes<T>;
-    for (int64_t j = block * block_vectors;; j += lanes<T>) {
-        Vec<T> ratio = magnitude<T>(load(s.r + j), mask);
-        if (general) ratio *= load(signal.inverse_penalty + j);
-        if (const uint64_t hit = movemask<T>(ratio == splat(top)))
-            return {general ? top : top / model.alpha, j + __builtin_ctzll(hit)};
+    return max_lanes<T>(best);
+}
+
+// visit(atom) for the atoms where what refresh() compares is at least `least`, one of those that
+// share a lane of a block.
+template <class T, bool general, class Visit>
+LW_INLINE void for_each_peak(const LassoModel<T>& model, const LassoSignal<T>& signal,
+                             const LassoScratch<T>& s, T least, Visit visit) {
+    const UintVec<T> mask = magnitude_mask<T>(model.nonnegative);
+    const Vec<T> bar = splat(least);
+    for (int64_t b = 0; b < model.padded; b += block_width<T>) {
+        const Vec<T> peak = load(s.peaks + b / block_vectors);
+        for (uint64_t left = movemask<T>(peak >= bar); left != 0; left &= left - 1) {
+            const int lane = __builtin_ctzll(left);
+            int64_t j = b;
+            for (;; j += lanes<T>) {
+                Vec<T> ratio = magnitude<T>(load(s.r + j), mask);
+                if (general) ratio *= load(signal.inverse_penalty + j);
+                if (movemask<T>(ratio == peak) >> lane & 1) break;
+            }
+            visit(j + lane);
+        }
     }
 }
 
-// The relative gap of the codes listed, r being theirs.
+// The relative gap of the codes listed, r being theirs and `top` what refresh() gave.
 template <class T>
 LW_INLINE T relative_gap(const LassoModel<T>& model, const LassoSignal<T>& signal,
-                         const LassoScratch<T>& s, T ratio) {
+                         const LassoScratch<T>& s, T top) {
+    T ratio = signal.penalty ? top : top / model.alpha;
     if (model.alpha == T(0)) {
         for (int64_t i = 0; i < s.size; ++i) {
             const T rest = s.r[s.atom[i]] * signal.inverse_penalty[s.atom[i]];

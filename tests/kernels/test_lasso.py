@@ -56,14 +56,14 @@ def _exact(x, phi, alpha, positive=False):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("positive", [False, True])
-def test_codes_equal_the_oracle_at_awkward_sizes(backend, dtype, method, positive, rng):
+def test_codes_equal_the_oracle_at_awkward_sizes(native, dtype, method, positive, rng):
     for n, d, k in SHAPES:
         x, phi = _problem(rng, (min(n, 33), d, k), dtype)
         alpha = 0.3 * _largest_alpha(x, phi)
         if alpha == 0.0:
             continue
         got = _quiet(
-            backend.lasso, x, phi, alpha, positive=positive, tol=0.0, method=method, max_iter=3000
+            native.lasso, x, phi, alpha, positive=positive, tol=0.0, method=method, max_iter=3000
         ).codes
         expected = _exact(x, phi, alpha, positive)
         limit = bounds.lasso(x, phi, expected)
