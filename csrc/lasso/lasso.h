@@ -26,6 +26,10 @@
 //           changes; the first coefficient to change sign leaves. Where the active Gram is singular
 //           or the set grows past its capacity, coordinate_descent carries on from there.
 //           automatic is active_set unless start is too dense for it.
+//           matching_pursuit has no alpha: at most max_active atoms join by OMP, the one with the
+//           largest |r_j| / ||phi_j|| first, each time with the least-squares codes of all, until
+//           the square residual ||x - a Phi||^2 <= tolerance, which `gap` receives. An atom that
+//           depends on those active ends it. Weights, ridge, sign and start do not apply.
 // Sums      in T. A signal's result depends on nothing but itself, at any thread count and batch.
 // Cost      2 D K FLOPs a signal for c and 2 K |S| for each pass; 2 K^2 D for G, once. Bytes: x and
 //           codes once; G is read from cache, |S| rows of it a pass.
@@ -33,7 +37,8 @@
 //           after the other in the t-th slab of the workspace; compact() gathers them into CSR.
 // Source    Osborne, Presnell & Turlach 2000 (active set); Lee, Battle, Raina & Ng 2007
 //           (feature-sign search); Friedman, Hastie & Tibshirani 2010 (coordinate descent);
-//           Kim, Koh, Lustig, Boyd & Gorinevsky 2007 (gap).
+//           Kim, Koh, Lustig, Boyd & Gorinevsky 2007 (gap); Pati, Rezaiifar & Krishnaprasad 1993,
+//           Rubinstein, Zibulevsky & Elad 2008 (OMP, on the Gram matrix).
 #pragma once
 
 #include <cstddef>
@@ -45,7 +50,7 @@
 
 namespace layerwise {
 
-enum class LassoMethod : uint8_t { automatic, active_set, coordinate_descent };
+enum class LassoMethod : uint8_t { automatic, active_set, coordinate_descent, matching_pursuit };
 
 template <class T>
 struct LassoArgs {
@@ -58,6 +63,7 @@ struct LassoArgs {
     Operand<T> start;
     T tolerance = T(1e-4);
     int64_t max_iterations = 1000;
+    int64_t max_active = 0;  // matching_pursuit
     LassoMethod method = LassoMethod::automatic;
     Matrix<T> codes;
     Vector<int64_t> counts;  // non-zeros of each row, where codes.data is null
@@ -77,7 +83,8 @@ struct LassoCompactArgs {
 
 struct LassoShape {
     int64_t signals = 0, features = 0, atoms = 0;
-    bool slabs = false;  // room for CSR output
+    bool slabs = false;      // room for CSR output
+    int64_t max_active = 0;  // of matching_pursuit; 0: another method
 };
 
 template <class T>
@@ -85,6 +92,7 @@ struct LassoFunctions {
     Status (*run)(const LassoArgs<T>&, const Target&);
     Status (*compact)(const LassoCompactArgs<T>&, const Target&);
     size_t (*workspace)(const LassoShape&, const Target&);
+    size_t (*slab_bytes)(const LassoShape&);  // the first part of it
 };
 
 struct LassoKernels {

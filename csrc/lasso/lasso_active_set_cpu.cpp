@@ -1,110 +1,7 @@
 // The exact active set: a primal method that keeps the inverse of the active atoms' Gram matrix.
-#include "lasso/lasso_signal.h"
+#include "lasso/lasso_inverse.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
-
-// An atom joins if what the active ones leave of it is more than this share of its square norm.
-template <class T>
-constexpr T least_remainder = sizeof(T) == 4 ? T(1e-4) : T(1e-10);
-
-template <class T>
-LW_INLINE int64_t vectors_of(int64_t size) {
-    return ceil_div(size, lanes<T>);
-}
-
-// x = H p and, where `both`, y = H q over `count` vectors of rows from row on.
-template <class T, int count, bool both>
-LW_INLINE void multiply_rows(const LassoScratch<T>& s, int64_t row, const T* p, const T* q, T* x,
-                             T* y) {
-    Vec<T> sx[count] = {}, sy[count] = {};
-    const T* h = s.inverse + row;
-    for (int64_t i = 0; i < s.size; ++i, h += s.inverse_ld) {
-        const Vec<T> pi = splat(p[i]), qi = both ? splat(q[i]) : Vec<T>{};
-#pragma GCC unroll 4
-        for (int v = 0; v < count; ++v) {
-            const Vec<T> column = load(h + v * lanes<T>);
-            sx[v] = fma(column, pi, sx[v]);
-            if (both) sy[v] = fma(column, qi, sy[v]);
-        }
-    }
-#pragma GCC unroll 4
-    for (int v = 0; v < count; ++v) {
-        store(x + row + v * lanes<T>, sx[v]);
-        if (both) store(y + row + v * lanes<T>, sy[v]);
-    }
-}
-
-template <class T, bool both>
-LW_INLINE void multiply_inverse(const LassoScratch<T>& s, const T* p, const T* q, T* x, T* y) {
-    const int64_t size = vectors_of<T>(s.size) * lanes<T>;
-    int64_t row = 0;
-    for (; row + 4 * lanes<T> <= size; row += 4 * lanes<T>)
-        multiply_rows<T, 4, both>(s, row, p, q, x, y);
-    for (; row + 2 * lanes<T> <= size; row += 2 * lanes<T>)
-        multiply_rows<T, 2, both>(s, row, p, q, x, y);
-    if (row < size) multiply_rows<T, 1, both>(s, row, p, q, x, y);
-}
-
-template <class T>
-LW_INLINE T dot(const T* x, const T* y, int64_t size) {
-    Vec<T> sum = {};
-    for (int64_t i = 0; i < size; i += lanes<T>) sum = fma(load(x + i), load(y + i), sum);
-    return sum_lanes<T>(sum);
-}
-
-// H += scale v v' over `size` rows and columns.
-template <class T>
-LW_INLINE void add_outer(const LassoScratch<T>& s, const T* v, T scale, int64_t size) {
-    T* h = s.inverse;
-    const int64_t rows = vectors_of<T>(size) * lanes<T>;
-    for (int64_t i = 0; i < size; ++i, h += s.inverse_ld) {
-        const Vec<T> factor = splat(scale * v[i]);
-        for (int64_t row = 0; row < rows; row += lanes<T>)
-            store(h + row, fma(factor, load(v + row), load(h + row)));
-    }
-}
-
-// Opens row and column `size` of H, and the places of the new coefficient, with zeros.
-template <class T>
-LW_INLINE void open_place(LassoScratch<T>& s) {
-    const int64_t size = s.size, rows = vectors_of<T>(size + 1) * lanes<T>;
-    const Vec<T> zero = {};
-    T* column = s.inverse + size * s.inverse_ld;
-    for (int64_t row = 0; row < rows; row += lanes<T>) store(column + row, zero);
-    if (size % lanes<T> != 0) return;
-    for (int64_t i = 0; i < size; ++i) store(s.inverse + i * s.inverse_ld + size, zero);
-    T* const places[] = {s.code, s.sign, s.gradient, s.row, s.step, s.column};
-    for (T* place : places) store(place + size, zero);
-}
-
-// Atom j joins with code 0: H becomes the inverse with its row and column, and step = H gradient.
-// False, and nothing but scratch changed, where it lies in the span of the others.
-template <class T>
-LW_INLINE bool join(const LassoModel<T>& model, const LassoSignal<T>& signal, LassoScratch<T>& s,
-                    int64_t j, T sign, T gradient) {
-    const int64_t size = s.size;
-    const T* gram = model.gram + j * model.ld;
-    open_place(s);
-    for (int64_t i = 0; i < size; ++i) s.row[i] = gram[s.atom[i]];
-    multiply_inverse<T, true>(s, s.row, s.gradient, s.column, s.step);
-    const int64_t rows = vectors_of<T>(size) * lanes<T>;
-    const T square = gram[j] + ridge_of(signal, j);
-    const T remainder = square - dot(s.row, s.column, rows);
-    const T ahead = gradient - dot(s.column, s.gradient, rows);
-    if (!(remainder > least_remainder<T> * square)) return false;
-    const T scale = T(1) / remainder;
-    s.column[size] = T(-1);
-    s.atom[size] = static_cast<int32_t>(j);
-    s.code[size] = T(0);
-    s.sign[size] = sign;
-    s.gradient[size] = gradient;
-    s.size = size + 1;
-    const Vec<T> back = splat(-ahead * scale);
-    for (int64_t row = 0; row < size + 1; row += lanes<T>)
-        store(s.step + row, fma(back, load(s.column + row), load(s.step + row)));
-    add_outer(s, s.column, scale, size + 1);
-    return true;
-}
 
 // The atom at place p leaves: H becomes the inverse without its row and column.
 template <class T>
@@ -177,13 +74,6 @@ LW_INLINE void set_gradient(const LassoModel<T>& model, const LassoSignal<T>& si
                             LassoScratch<T>& s) {
     for (int64_t i = 0; i < s.size; ++i)
         s.gradient[i] = s.r[s.atom[i]] - s.sign[i] * penalty_of(model, signal, s.atom[i]);
-}
-
-template <class T>
-LW_INLINE int64_t place_of(const LassoScratch<T>& s, int64_t atom) {
-    for (int64_t i = 0; i < s.size; ++i)
-        if (s.atom[i] == atom) return i;
-    return -1;
 }
 
 // H of the atoms that the start names. False, with the start in place, where they are dependent.

@@ -30,7 +30,10 @@ LassoMethod method_in(const std::string& name) {
 
 void check_lasso_sizes(const char* op, const LassoShape& shape, DType dtype) {
     check_sizes(op,
-                {{"signals", shape.signals}, {"features", shape.features}, {"atoms", shape.atoms}},
+                {{"signals", shape.signals},
+                 {"features", shape.features},
+                 {"atoms", shape.atoms},
+                 {"max_active", shape.max_active}},
                 dtype.bytes);
     if (shape.atoms > std::numeric_limits<int32_t>::max() / 2)
         throw memory_error(op, ": atoms must be below 2^30; got ", shape.atoms);
@@ -43,7 +46,7 @@ struct LassoObjects {
 struct LassoScalars {
     double alpha, tolerance;
     bool nonnegative;
-    int64_t max_iterations;
+    int64_t max_iterations, max_active;
     LassoMethod method;
 };
 
@@ -56,8 +59,9 @@ Matrix<const T> per_atom(const Array& array, const LassoShape& shape) {
     return view;
 }
 
-void lasso(const LassoObjects& o, const LassoScalars& scalars, const py::object& num_threads) {
-    const char* op = "lasso";
+// lasso and omp, which is one of its methods.
+void lasso(const char* op, const LassoObjects& o, const LassoScalars& scalars,
+           const py::object& num_threads) {
     Call call(op, num_threads);
     const OperandIn& x = call.operand(o.x, "x");
     const Array &phi = call.input(o.phi, "dictionary"), &weights = call.input(o.weights, "weights"),
@@ -72,7 +76,7 @@ void lasso(const LassoObjects& o, const LassoScalars& scalars, const py::object&
     if (phi.rank() != 2)
         throw value_error(phi.label(), " must have shape (atoms, features); got ",
                           to_string(phi.shape));
-    const LassoShape shape{x.rows, phi.shape[1], phi.shape[0], counts.given};
+    const LassoShape shape{x.rows, phi.shape[1], phi.shape[0], counts.given, scalars.max_active};
     check_operand(x, op, "x", -1, shape.features);
     check_operand(start, op, "start", shape.signals, shape.atoms);
     check_lasso_sizes(op, shape, call.dtype());
@@ -89,6 +93,7 @@ void lasso(const LassoObjects& o, const LassoScalars& scalars, const py::object&
         args.tolerance = static_cast<T>(scalars.tolerance);
         args.max_iterations = scalars.max_iterations;
         args.method = scalars.method;
+        args.max_active = scalars.max_active;
         args.codes = output_matrix<T>(codes, shape.signals, shape.atoms);
         check_array(counts, dtype_of<int64_t>, {shape.signals});
         if (counts)
@@ -146,7 +151,7 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
         args.indices = {static_cast<int32_t*>(indices.data), non_zeros, 1};
         args.values = output_vector<T>(values, non_zeros);
         contiguous(values);
-        args.workspace = call.workspace(workspace, f.workspace(shape, call.target())).data;
+        args.workspace = call.workspace(workspace, f.slab_bytes(shape)).data;
         call.check();
         call.run([&](const Target& target) { return f.compact(args, target); });
     });
@@ -155,7 +160,7 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
 }  // namespace
 
 void init_lasso(py::module_& m) {
-    register_family("lasso", Device::cpu, {"lasso"});
+    register_family("lasso", Device::cpu, {"lasso", "omp"});
     m.def(
         "lasso",
         [](py::object x, py::object phi, double alpha, py::object weights, py::object ridge,
@@ -164,8 +169,8 @@ void init_lasso(py::module_& m) {
            py::object workspace, py::object num_threads) {
             const int64_t passes = integer(max_iterations, "lasso", "max_iterations", 1,
                                            std::numeric_limits<int64_t>::max());
-            lasso({x, phi, weights, ridge, start, codes, counts, gap, workspace},
-                  {alpha, tolerance, nonnegative, passes, method_in(method)}, num_threads);
+            lasso("lasso", {x, phi, weights, ridge, start, codes, counts, gap, workspace},
+                  {alpha, tolerance, nonnegative, passes, 0, method_in(method)}, num_threads);
         },
         py::arg("x"), py::arg("dictionary"), py::arg("alpha"), py::kw_only(),
         py::arg("weights") = py::none(), py::arg("ridge") = py::none(),
@@ -174,10 +179,24 @@ void init_lasso(py::module_& m) {
         py::arg("counts") = py::none(), py::arg("gap"), py::arg("workspace") = py::none(),
         py::arg("num_threads") = py::none());
     m.def(
+        "omp",
+        [](py::object x, py::object phi, py::object max_active, double tolerance, py::object codes,
+           py::object counts, py::object residual, py::object workspace, py::object num_threads) {
+            const int64_t active =
+                integer(max_active, "omp", "max_active", 1, std::numeric_limits<int32_t>::max());
+            const py::none none;
+            lasso("omp", {x, phi, none, none, none, codes, counts, residual, workspace},
+                  {0.0, tolerance, false, 0, active, LassoMethod::matching_pursuit}, num_threads);
+        },
+        py::arg("x"), py::arg("dictionary"), py::kw_only(), py::arg("max_active"),
+        py::arg("tolerance") = 0.0, py::arg("codes") = py::none(), py::arg("counts") = py::none(),
+        py::arg("residual"), py::arg("workspace") = py::none(),
+        py::arg("num_threads") = py::none());
+    m.def(
         "lasso_compact",
         [](py::object indptr, int64_t features, int64_t atoms, py::object indices,
            py::object values, py::object workspace, py::object num_threads) {
-            lasso_compact(indptr, {0, features, atoms, true}, indices, values, workspace,
+            lasso_compact(indptr, {0, features, atoms, true, 0}, indices, values, workspace,
                           num_threads);
         },
         py::arg("indptr"), py::kw_only(), py::arg("features"), py::arg("atoms"), py::arg("indices"),
@@ -185,18 +204,18 @@ void init_lasso(py::module_& m) {
     m.def(
         "lasso_workspace",
         [](int64_t signals, int64_t features, int64_t atoms, const std::string& dtype, bool slabs,
-           py::object num_threads) {
+           int64_t max_active, py::object num_threads) {
             const char* op = "lasso_workspace";
             const Call call(op, num_threads);
             const DType type = float_dtype(dtype, op);
-            const LassoShape shape{signals, features, atoms, slabs};
+            const LassoShape shape{signals, features, atoms, slabs, max_active};
             check_lasso_sizes(op, shape, type);
             return visit_float(type, [&]<class T>() {
                 return Call::publish(functions<T>(call.target()).workspace(shape, call.target()));
             });
         },
         py::arg("signals"), py::arg("features"), py::arg("atoms"), py::arg("dtype"),
-        py::arg("slabs") = false, py::arg("num_threads") = py::none());
+        py::arg("slabs") = false, py::arg("max_active") = 0, py::arg("num_threads") = py::none());
 }
 
 }  // namespace layerwise

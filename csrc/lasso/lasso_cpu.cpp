@@ -32,6 +32,19 @@ LW_INLINE size_t take(Taker& taker, int64_t elements, size_t size) {
     return start;
 }
 
+// Offsets of the slabs, which every task has its part of.
+struct Slabs {
+    size_t indices, values;
+};
+template <class T>
+LW_INLINE Slabs take_slabs(Taker& taker, const LassoShape& shape) {
+    const int64_t elements = round_up(shape.signals, task_signals) * shape.atoms;
+    Slabs slabs{};
+    slabs.indices = take(taker, elements, sizeof(int32_t));
+    slabs.values = take(taker, elements, sizeof(T));
+    return slabs;
+}
+
 LW_INLINE Target one_thread(const Target& target) {
     Target alone = target;
     alone.num_threads = 1;
@@ -63,13 +76,13 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     const int64_t line = 64 / static_cast<int64_t>(sizeof(T));
     l.padded = round_up(max_of(shape.atoms, 1), block_width<T>);
     l.ld = l.padded + line;
-    l.capacity = min_of(round_up(max_of(shape.atoms, 1), lanes<T>), most_active);
-    l.inverse_ld = l.capacity + line;
+    l.capacity = shape.max_active > 0 ? shape.max_active : min_of(shape.atoms, most_active);
+    l.inverse_ld = round_up(l.capacity + 1, line) + line;
     Taker taker;
     if (shape.slabs) {
-        const int64_t elements = round_up(shape.signals, task_signals) * shape.atoms;
-        l.slab_indices = take(taker, elements, sizeof(int32_t));
-        l.slab_values = take(taker, elements, sizeof(T));
+        const Slabs slabs = take_slabs<T>(taker, shape);
+        l.slab_indices = slabs.indices;
+        l.slab_values = slabs.values;
     }
     const auto packed = static_cast<int64_t>(gemm.packed_b_bytes(shape.features, shape.atoms));
     l.packed_phi = take(taker, packed, 1);
@@ -226,16 +239,25 @@ struct LassoRun {
         return s;
     }
 
+    bool is_pursuit() const { return args.method == LassoMethod::matching_pursuit; }
+
     bool is_general() const { return args.weights.data || args.ridge.data || args.alpha == T(0); }
 
+    // Whether penalties and ridges differ from signal to signal.
+    bool has_own_penalties() const {
+        return args.weights.row_stride != 0 || args.ridge.row_stride != 0 ||
+               (args.alpha == T(0) && !is_pursuit());
+    }
+
     // Penalty and ridge of signal i. With alpha = 0 the scale makes r_j relative to what it could
-    // be, in units of the tolerance.
-    void fill_penalties(int thread, int64_t i, LassoSignal<T>& signal) const {
+    // be, in units of the tolerance; a pursuit compares r_j / ||phi_j||.
+    void fill_penalties(int thread, int64_t i, T energy) const {
         T* penalty = thread_vector(thread, vector_penalty);
         T* inverse = thread_vector(thread, vector_inverse_penalty);
         T* ridge = thread_vector(thread, vector_ridge);
         const Matrix<const T>&w = args.weights, &q = args.ridge;
         const T* gram = at<const T>(layout.gram);
+        const T scale = is_pursuit() ? T(1) : args.tolerance * args.tolerance * energy;
         for (int64_t j = 0; j < layout.padded; ++j) {
             const bool inside = j < shape.atoms;
             const T weight = w.data && inside ? w.data[i * w.row_stride + j * w.col_stride] : T(1);
@@ -243,13 +265,16 @@ struct LassoRun {
             penalty[j] = args.alpha * weight;
             inverse[j] = T(1) / penalty[j];
             if (args.alpha != T(0)) continue;
-            const T square = inside ? (gram[j * layout.ld + j] + ridge[j]) * signal.energy : T(0);
+            const T square = inside ? (gram[j * layout.ld + j] + ridge[j]) * scale : T(0);
             penalty[j] = T(0);
-            inverse[j] = square > T(0) ? T(1) / (args.tolerance * __builtin_sqrt(square)) : T(0);
+            inverse[j] = square > T(0) ? T(1) / __builtin_sqrt(square) : T(0);
         }
-        signal.penalty = penalty;
-        signal.inverse_penalty = inverse;
-        signal.ridge = ridge;
+    }
+
+    void set_penalties(int thread, LassoSignal<T>& signal) const {
+        signal.penalty = thread_vector(thread, vector_penalty);
+        signal.inverse_penalty = thread_vector(thread, vector_inverse_penalty);
+        signal.ridge = thread_vector(thread, vector_ridge);
     }
 
     // The start's non-zeros into the scratch.
@@ -276,6 +301,7 @@ struct LassoRun {
 
     void solve(const LassoModel<T>& m, const LassoSignal<T>& signal, LassoScratch<T>& s) const {
         s.iterations = 0;
+        if (is_pursuit()) return solve_matching_pursuit(m, signal, s);
         const bool descend =
             args.method == LassoMethod::coordinate_descent || s.size > layout.capacity / 2;
         if (descend || !solve_active_set(m, signal, s)) solve_coordinate_descent(m, signal, s);
@@ -317,6 +343,7 @@ struct LassoRun {
         const int64_t slab = index * task_signals * shape.atoms;
         int32_t* indices = at<int32_t>(layout.slab_indices) + slab;
         T* values = at<T>(layout.slab_values) + slab;
+        bool filled = false;
         for (int64_t r = 0; r < rows; ++r) {
             const int64_t i = first + r;
             T* own = c + r * layout.padded;
@@ -327,7 +354,10 @@ struct LassoRun {
             s.gap = finite && is_finite(signal.energy) ? T(0) : T(__builtin_nan(""));
             s.size = 0;
             if (s.gap == T(0) && signal.energy > T(0)) {
-                if (is_general()) fill_penalties(thread, i, signal);
+                if (is_general() && (!filled || has_own_penalties()))
+                    fill_penalties(thread, i, signal.energy);
+                filled = true;
+                if (is_general()) set_penalties(thread, signal);
                 read_start(i, signal, s);
                 solve(m, signal, s);
             }
@@ -352,7 +382,7 @@ struct LassoRun {
 template <class T>
 static Status run(const LassoArgs<T>& args, const Target& target) {
     const LassoShape shape{operand_rows(args.x), args.phi.cols, args.phi.rows,
-                           args.codes.data == nullptr};
+                           args.codes.data == nullptr, args.max_active};
     return LassoRun<T>{args, target, shape, lasso_layout<T>(shape, target)}.run();
 }
 
@@ -360,11 +390,10 @@ template <class T>
 static Status compact(const LassoCompactArgs<T>& args, const Target& target) {
     const int64_t signals = args.indptr.size - 1, tasks = ceil_div(signals, task_signals);
     Taker taker;
-    const int64_t elements = round_up(signals, task_signals) * args.atoms;
+    const Slabs slabs = take_slabs<T>(taker, {signals, 0, args.atoms, true, 0});
     const auto* memory = static_cast<const char*>(args.workspace);
-    const auto* indices =
-        reinterpret_cast<const int32_t*>(memory + take(taker, elements, sizeof(int32_t)));
-    const auto* values = reinterpret_cast<const T*>(memory + take(taker, elements, sizeof(T)));
+    const auto* indices = reinterpret_cast<const int32_t*>(memory + slabs.indices);
+    const auto* values = reinterpret_cast<const T*>(memory + slabs.values);
     const auto ends = [&](int64_t i) { return args.indptr.data[i * args.indptr.stride]; };
     return parallel(target, tasks, 1000, [&](int64_t t, int) {
         const int64_t begin = ends(t * task_signals);
@@ -377,12 +406,20 @@ static Status compact(const LassoCompactArgs<T>& args, const Target& target) {
 }
 
 template <class T>
+static size_t slab_bytes(const LassoShape& shape) {
+    Taker taker;
+    take_slabs<T>(taker, shape);
+    return taker.at;
+}
+
+template <class T>
 static size_t workspace(const LassoShape& shape, const Target& target) {
     return lasso_layout<T>(shape, target).total;
 }
 
 template <class T>
-static constexpr LassoFunctions<T> lasso_functions = {run<T>, compact<T>, workspace<T>};
+static constexpr LassoFunctions<T> lasso_functions = {run<T>, compact<T>, workspace<T>,
+                                                      slab_bytes<T>};
 
 const LassoKernels& lasso_kernels() {
     static constexpr LassoKernels kernels = {lasso_functions<float>, lasso_functions<double>};

@@ -170,5 +170,8 @@ template <class T>
 bool solve_active_set(const LassoModel<T>&, const LassoSignal<T>&, LassoScratch<T>&);
 template <class T>
 void solve_coordinate_descent(const LassoModel<T>&, const LassoSignal<T>&, LassoScratch<T>&);
+// inverse_penalty holds 1 / ||phi_j|| and ridge zeros; gap becomes the square residual.
+template <class T>
+void solve_matching_pursuit(const LassoModel<T>&, const LassoSignal<T>&, LassoScratch<T>&);
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

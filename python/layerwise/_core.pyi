@@ -189,8 +189,21 @@ def lasso_workspace(
     atoms: int,
     dtype: _Dtype,
     slabs: bool = False,
+    max_active: int = 0,
     num_threads: int | None = None,
 ) -> int: ...
+def omp(
+    x: _Matrix,
+    dictionary: _Array,
+    *,
+    max_active: int,
+    tolerance: float = 0.0,
+    codes: _Array | None = None,
+    counts: _Array | None = None,
+    residual: _Array,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
 def set_num_threads(num_threads: int | None) -> None: ...
 def sgd_momentum(
     w: _Array,

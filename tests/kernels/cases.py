@@ -56,6 +56,7 @@ def arguments(
         "dropout": ([x], {"rate": 0.3, "rng": stream}),
         "dropout_dx": ([x], {"rate": 0.3, "rng": stream}),
         "lasso": ([x, rbm.w], {"alpha": 0.6}),
+        "omp": ([x, rbm.w], {"max_active": 4}),
         "sgd_momentum": (
             [rbm.w, rbm.w[::-1].copy(), rbm.w[:, ::-1].copy()],
             {"rate": 0.1, "momentum": 0.9, "weight_decay": 0.01},

@@ -47,6 +47,7 @@ K = {
     "dropout_dx": 2,
     "sgd_momentum": 4,
     "lasso": 4,
+    "omp": 4,
 }
 
 ACTIVATIONS = ["none", "sigmoid", "relu", "softplus", "tanh"]

@@ -16,9 +16,7 @@ from .corruption import CONTROL, CORRUPTIONS, ROOT
 
 BUILDS = os.environ.get("LAYERWISE_CORRUPT_BUILDS")
 HERE = Path(__file__).parent
-ORACLE_TESTS = [
-    "test_philox.py", "test_gemm.py", "test_gibbs.py", "test_dense.py", "test_lasso.py",
-]  # fmt: skip
+ORACLE_TESTS = [f"test_{name}.py" for name in ("philox", "gemm", "gibbs", "dense", "lasso", "omp")]
 
 pytestmark = [
     pytest.mark.skipif(BUILDS is None, reason="LAYERWISE_CORRUPT_BUILDS names no builds"),

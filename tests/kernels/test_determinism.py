@@ -21,6 +21,7 @@ LARGE = {
     "gibbs_cd_update": ROWS,
     "gibbs_free_energy": ROWS,
     "lasso": (700, 40, 90),
+    "omp": (700, 40, 90),
     "sgd_momentum": ELEMENTS,
     "softmax": ELEMENTS,
     "softmax_cross_entropy": ELEMENTS,

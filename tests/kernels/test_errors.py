@@ -59,13 +59,14 @@ def test_wrong_shapes_are_refused(backend, dtype, op, rng):
 def _free(op, position, axis):
     """Whether an axis of an argument may have any size."""
     rows = {"gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_cd_update"}
-    rows |= {"gibbs_free_energy", "gibbs_pseudo_likelihood", "lasso"}
+    rows |= {"gibbs_free_energy", "gibbs_pseudo_likelihood", "lasso", "omp"}
     if position == 0 and axis == 0 and op in rows:
         return True
     return (op, position, axis) in {
         ("gemm", 1, 1),
         ("dense_dw", 0, 1),
         ("lasso", 1, 0),
+        ("omp", 1, 0),
         ("dense_dw", 1, 1),
         ("softmax_cross_entropy", 0, 1),
     }

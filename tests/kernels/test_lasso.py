@@ -1,6 +1,5 @@
 """lasso against the oracle and against the law it obeys: the duality gap, in float64."""
 
-import importlib
 import warnings
 
 import numpy as np
@@ -9,6 +8,7 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso
 
+from layerwise.ops import _codes as codes_module
 from layerwise.reference import lasso as ref
 
 from . import bounds, harness
@@ -181,7 +181,7 @@ def test_a_solution_is_kept_as_a_start(native, dtype, rng):
 @pytest.mark.parametrize("positive", [False, True])
 def test_csr_codes_are_the_dense_ones(native, dtype, positive, rng, monkeypatch):
     for slab in (2**28, 64 * 8 * 70):  # one slab for all, one for each 64 rows
-        monkeypatch.setattr(importlib.import_module("layerwise.ops.lasso"), "_SLAB_BYTES", slab)
+        monkeypatch.setattr(codes_module, "SLAB_BYTES", slab)
         for shape in [*FEW_SHAPES, (200, 20, 70)]:
             x, phi = _problem(rng, shape, dtype)
             n, _, k = shape

@@ -22,6 +22,7 @@ from .gibbs import gibbs_hidden, gibbs_visible
 from .gibbs_cd import CDStatistics, gibbs_cd, gibbs_cd_update
 from .gibbs_energy import gibbs_free_energy, gibbs_pseudo_likelihood
 from .lasso import LassoCodes, lasso
+from .omp import OmpCodes, omp
 from .random import Philox, Purpose, normal, uniform
 from .workspace import Workspace
 
@@ -29,6 +30,7 @@ __all__ = [
     "BitMatrix",
     "CDStatistics",
     "LassoCodes",
+    "OmpCodes",
     "Philox",
     "Purpose",
     "Workspace",
@@ -52,6 +54,7 @@ __all__ = [
     "lasso",
     "normal",
     "num_threads",
+    "omp",
     "sgd_momentum",
     "softmax",
     "softmax_cross_entropy",

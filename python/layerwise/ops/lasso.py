@@ -6,16 +6,15 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from layerwise.reference import lasso as reference
 
 from ._arrays import Array, Matrix, to_numpy
-from ._backend import core, use_reference
+from ._backend import use_reference
 from ._checks import check_choice, check_integer, check_numbers
+from ._codes import FORMATS, code_rows, in_format
 from ._signature import Call, Signature
-from .config import resolve_threads
 from .workspace import Workspace
 
 __all__ = ["LassoCodes", "lasso"]
@@ -24,9 +23,6 @@ _LASSO = Signature(
     "lasso", x="N D *", dictionary="K D", weights="W K ?", ridge="Q K ?", start="N K * ?"
 )
 _METHODS = ("auto", "active_set", "coordinate_descent")
-_FORMATS = ("dense", "csr")
-# Codes of so many bytes, were all of them non-zero, are held before they are packed into CSR.
-_SLAB_BYTES = 2**28
 
 
 class LassoCodes(NamedTuple):
@@ -138,7 +134,7 @@ def lasso(
     """
     call = _LASSO(x, dictionary, _as_rows(weights), _as_rows(ridge), start)
     options = _check_options(alpha, tol, max_iter, method)
-    check_choice("lasso", "format", format, _FORMATS)
+    check_choice("lasso", "format", format, FORMATS)
     _check_rows(call)
     if options["alpha"] == 0.0:
         warnings.warn(
@@ -148,10 +144,14 @@ def lasso(
     options["positive"] = bool(positive)
     if use_reference():
         result = _run_reference(call, options, format)
-    elif format == "csr":
-        result = _run_csr(call, options, num_threads, workspace)
     else:
-        result = _run_dense(call, options, num_threads, workspace)
+        x, dictionary, *rows = call.operands
+        by_row = dict(zip(("weights", "ridge", "start"), rows, strict=True))
+        codes, gap = code_rows(
+            call, x, dictionary, "gap", format=format, by_row=by_row, num_threads=num_threads,
+            workspace=workspace, **_keywords(options),
+        )  # fmt: skip
+        result = LassoCodes(codes, gap)
     _judge(call, result.gap, options)
     return result
 
@@ -222,9 +222,7 @@ def _run_reference(call: Call, options: dict[str, Any], format: str) -> LassoCod
         codes, gap = reference.lasso(
             x, dictionary, weights=weights, ridge=ridge, start=start, **named
         )
-    if format == "dense":
-        return LassoCodes(call.result(codes), call.result(gap))
-    return LassoCodes(scipy.sparse.csr_array(codes.astype(call.dtype)), call.result(gap))
+    return LassoCodes(in_format(call, codes, format), call.result(gap))
 
 
 def _keywords(options: dict[str, Any]) -> dict[str, Any]:
@@ -236,60 +234,3 @@ def _keywords(options: dict[str, Any]) -> dict[str, Any]:
         "max_iterations": options["max_iter"],
         "method": options["method"],
     }
-
-
-def _run_dense(
-    call: Call, options: dict[str, Any], num_threads: int | None, workspace: Workspace | None
-) -> LassoCodes:
-    x, dictionary, weights, ridge, start = call.operands
-    sizes, compiled = call.sizes, core()
-    threads = resolve_threads("lasso", num_threads)
-    nbytes = compiled.lasso_workspace(
-        sizes["N"], sizes["D"], sizes["K"], call.dtype, False, threads
-    )
-    result = LassoCodes(call.empty("N", "K"), call.empty("N"))
-    compiled.lasso(
-        x, dictionary, weights=weights, ridge=ridge, start=start, codes=result.codes,
-        gap=result.gap, workspace=call.scratch(nbytes, workspace), num_threads=threads,
-        **_keywords(options),
-    )  # fmt: skip
-    return result
-
-
-def _run_csr(
-    call: Call, options: dict[str, Any], num_threads: int | None, workspace: Workspace | None
-) -> LassoCodes:
-    """Code as many rows at a time as the slabs hold; the packed codes grow in place."""
-    x, dictionary, weights, ridge, start = call.operands
-    n, d, k = (call.sizes[axis] for axis in "NDK")
-    compiled, threads = core(), resolve_threads("lasso", num_threads)
-    dtype, gap = np.dtype(call.dtype), call.empty("N")
-    step = max(64, _SLAB_BYTES // (max(k, 1) * (4 + dtype.itemsize)) // 64 * 64)
-    indptr = np.zeros(n + 1, np.int64)
-    indices, values = np.empty(0, np.int32), np.empty(0, dtype)
-    for first in range(0, n, step):
-        rows = slice(first, min(first + step, n))
-        count = rows.stop - first
-        nbytes = compiled.lasso_workspace(count, d, k, call.dtype, True, threads)
-        scratch, counts = call.scratch(nbytes, workspace), np.empty(count, np.int64)
-        compiled.lasso(
-            x[rows], dictionary, weights=_rows_of(weights, rows, n),
-            ridge=_rows_of(ridge, rows, n), start=None if start is None else start[rows],
-            counts=counts, gap=gap[rows], workspace=scratch, num_threads=threads,
-            **_keywords(options),
-        )  # fmt: skip
-        own = np.concatenate(([0], np.cumsum(counts)))
-        old = int(indptr[first])
-        indptr[first + 1 : rows.stop + 1] = old + own[1:]
-        for array in (indices, values):
-            array.resize(old + int(own[-1]), refcheck=False)
-        compiled.lasso_compact(
-            own, features=d, atoms=k, indices=indices[old:], values=values[old:],
-            workspace=scratch, num_threads=threads,
-        )  # fmt: skip
-    narrow = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
-    return LassoCodes(scipy.sparse.csr_array((values, indices, narrow), shape=(n, k)), gap)
-
-
-def _rows_of(values: Any, rows: slice, n: int) -> Any:
-    return values[rows] if values is not None and values.shape[0] == n else values

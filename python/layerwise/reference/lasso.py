@@ -16,6 +16,9 @@ large-scale l1-regularized least squares. IEEE Journal of Selected Topics in Sig
 
 J. Friedman, T. Hastie, R. Tibshirani (2010). Regularization paths for generalized linear models via
 coordinate descent. Journal of Statistical Software 33.
+
+Y. Pati, R. Rezaiifar, P. Krishnaprasad (1993). Orthogonal matching pursuit. Asilomar Conference on
+Signals, Systems and Computers.
 """
 
 from __future__ import annotations
@@ -151,7 +154,51 @@ def lasso_gap(
         penalty = np.where(a == 0.0, 0.0, alpha * w * np.abs(a)).sum(axis=1)
         rest = (residual**2).sum(axis=1) + (q * a**2).sum(axis=1)
         gap = penalty - kappa * (a * r).sum(axis=1) + 0.5 * (1.0 - kappa) ** 2 * rest
-        return np.where(energy > 0.0, gap / (0.5 * energy), 0.0)
+        return np.where(energy == 0.0, 0.0, gap / (0.5 * energy))
+
+
+def omp(x: Any, dictionary: Any, *, max_active: int, tol: float = 0.0) -> tuple[Float, Float]:
+    """Codes by orthogonal matching pursuit, and the square norms of what they leave.
+
+    Parameters
+    ----------
+    x : matrix of shape (N, D)
+        Signals.
+    dictionary : matrix of shape (K, D)
+        Atoms; the one with the largest ``|(x - a Phi) phi_j'| / ||phi_j||`` joins.
+    max_active : int
+        Most non-zeros of a code.
+    tol : float
+        A signal is done when ``||x - a Phi||^2 <= tol``.
+
+    Returns
+    -------
+    codes : ndarray of shape (N, K), float64
+    residual : ndarray of shape (N,), float64
+
+    Examples
+    --------
+    >>> omp([[3.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]], max_active=1)
+    (array([[3., 0.]]), array([0.25]))
+    """
+    x, phi = densify(x), densify(dictionary)
+    codes, norms = np.zeros((len(x), len(phi))), np.sqrt((phi**2).sum(axis=1))
+    if not np.isfinite(phi).all():
+        return codes, np.full(len(x), np.nan)
+    usable = np.flatnonzero(norms)
+    for signal, code in zip(x, codes, strict=True):
+        active: list[int] = []
+        residual, energy = signal, signal @ signal
+        while len(active) < max_active and residual @ residual > tol and usable.size:
+            cosines = np.abs(phi[usable] @ residual) / norms[usable]
+            best = int(usable[cosines.argmax()])
+            if cosines.max() ** 2 <= (16 * np.finfo(float).eps) ** 2 * energy or best in active:
+                break
+            active.append(best)
+            code[active] = np.linalg.lstsq(phi[active].T, signal, rcond=None)[0]
+            residual = signal - code @ phi
+    residuals = x - codes @ phi
+    return codes, (residuals**2).sum(axis=1)
 
 
 def _per_code(values: Any, default: float, shape: tuple[int, int]) -> Float:
