@@ -9,7 +9,7 @@ from layerwise import ops
 
 from . import cases, harness
 
-FAMILIES = ["dense", "gemm", "gibbs"]
+FAMILIES = ["dense", "gemm", "gibbs", "lasso"]
 # Settings and the generators for initialisation, which are Python.
 NO_KERNEL = {"get_backend", "get_num_threads", "normal", "num_threads", "uniform", "use_backend"}
 

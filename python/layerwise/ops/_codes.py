@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from ._arrays import Array
 from ._backend import core
@@ -24,7 +23,13 @@ def in_format(call: Call, codes: np.ndarray, format: str) -> Any:
     """Convert the reference's dense codes."""
     if format == "dense":
         return call.result(codes)
-    return scipy.sparse.csr_array(codes.astype(call.dtype))
+    return _csr(codes.astype(call.dtype))
+
+
+def _csr(*arguments: Any, **keywords: Any) -> Any:
+    import scipy.sparse  # not brought in by importing the ops
+
+    return scipy.sparse.csr_array(*arguments, **keywords)
 
 
 def code_rows(
@@ -99,7 +104,7 @@ def code_rows(
             workspace=memory, num_threads=threads,
         )  # fmt: skip
     narrow = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
-    return scipy.sparse.csr_array((values, indices, narrow), shape=(n, k)), measured
+    return _csr((values, indices, narrow), shape=(n, k)), measured
 
 
 def _rows_of(array: Any, rows: slice, n: int) -> Any:

@@ -6,7 +6,6 @@ import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from layerwise.reference import lasso as reference
 
@@ -206,6 +205,8 @@ def _judge(call: Call, gap: Array, options: dict[str, Any]) -> None:
             f"got {len(rows)} rows that are not, the first is row {rows[0]}"
         )
     if worst > gaps.dtype.type(options["tol"]):
+        from sklearn.exceptions import ConvergenceWarning  # not brought in by importing the ops
+
         count = int((gaps > gaps.dtype.type(options["tol"])).sum())
         warnings.warn(
             f"lasso: {count} of {gaps.size} signals did not reach the tolerance; the worst gap is "
