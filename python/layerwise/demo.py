@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from layerwise import nn
-from layerwise.datasets import Digits, load_mnist
+from layerwise.datasets import LabelledImages, load_mnist
 from layerwise.models import DBN, DBNClassifier
 from layerwise.viz import grey_levels, signed_levels, tile, write_png
 
@@ -128,7 +128,7 @@ def _writable_folder(output: Path) -> Path:
     return output.resolve()
 
 
-def _digits(n_train: int) -> Digits:
+def _digits(n_train: int) -> LabelledImages:
     digits = load_mnist("small")
     return digits._replace(
         train_images=digits.train_images[:n_train], train_labels=digits.train_labels[:n_train]
@@ -167,11 +167,11 @@ def _classifier(recipe: _Recipe, seed: int, pretrain: bool | DBN) -> DBNClassifi
     )
 
 
-def _test_error(net: DBNClassifier, digits: Digits) -> float:
+def _test_error(net: DBNClassifier, digits: LabelledImages) -> float:
     return float(np.mean(net.predict(digits.test_images) != digits.test_labels))
 
 
-def _draw(dbn: DBN, digits: Digits, output: Path, n_gibbs: int, seed: int) -> list[Path]:
+def _draw(dbn: DBN, digits: LabelledImages, output: Path, n_gibbs: int, seed: int) -> list[Path]:
     """Pictures of what the stack learnt without labels, before the fine-tuning."""
     n = _GRID * _GRID
     filters = signed_levels(dbn.rbms_[0].components_[:n], clipped=0.01)

@@ -1,7 +1,6 @@
 """`load_mnist` returns the published digits, or says which file it lacks or finds damaged."""
 
 import gzip
-import hashlib
 import os
 import re
 import shutil
@@ -12,6 +11,8 @@ import pytest
 
 from layerwise.datasets import cache_folder, load_mnist, read_idx, write_idx
 from layerwise.datasets import mnist as module
+
+from .tiny import tiny_set
 
 NAMES = [
     "train-images-idx3-ubyte",
@@ -41,15 +42,9 @@ def folders(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny(folders, monkeypatch):
-    """Stands for the full set: four files of a few digits, with their MD5, in the data folder."""
-    rng = np.random.default_rng(0)
-    parts = [rng.integers(0, 256, (n, 28, 28), dtype=np.uint8) for n in (6, 3)]
-    parts.insert(1, np.arange(6, dtype=np.uint8))
-    parts.append(np.arange(3, dtype=np.uint8))
-    for name, part in zip(NAMES, parts, strict=True):
-        path = folders[0] / name
-        write_idx(path, part)
-        monkeypatch.setitem(module._FULL, name, hashlib.md5(path.read_bytes()).hexdigest())
+    """Stands for the full set: four files of a few digits, with their sums, in the data folder."""
+    parts, published = tiny_set(module.MNIST, folders[0])
+    monkeypatch.setattr(module, "MNIST", published)
     return parts
 
 
@@ -146,7 +141,7 @@ def test_missing_files_are_listed(tiny, folders, monkeypatch, with_data):
     if not with_data:
         monkeypatch.delenv("LAYERWISE_DATA")
     with pytest.raises(FileNotFoundError) as caught:
-        load_mnist(None)
+        load_mnist(None, download=False)
     message = str(caught.value)
     assert message.startswith(f"load_mnist: {', '.join(NAMES)} must exist, each unpacked or as .gz")
     missing = NAMES[3] if with_data else ", ".join(NAMES)
@@ -163,7 +158,8 @@ def test_damaged_file_is_named(tiny, folders, name):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    message = f"load_mnist: {path} must have the MD5 {module._FULL[name]} when unpacked; it has "
+    md5 = module.MNIST.files[name].md5
+    message = f"load_mnist: {path} must have the MD5 {md5} when unpacked; it has "
     with pytest.raises(ValueError, match=re.escape(message)):
         load_mnist(None)
     path.write_bytes(data[:-1])

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["cache_folder", "find_files"]
+__all__ = ["cache_folder", "find_files", "missing_files", "place_files"]
 
 
 def _absolute(path: str) -> Path:
@@ -39,48 +39,63 @@ def cache_folder() -> Path:
     return _absolute(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "layerwise"
 
 
-def find_files(op: str, dataset: str, names: Iterable[str], advice: str) -> dict[str, Path]:
-    """Return where each file of a data set lies, unpacked or with ``.gz`` added to its name.
+def find_files(dataset: str, names: Iterable[str]) -> dict[str, Path]:
+    """Return where files of a data set lie, unpacked or with ``.gz`` added to their names.
 
     Parameters
     ----------
-    op : str
-        The caller's name, with which an error begins.
     dataset : str
         The data set's folder below ``LAYERWISE_DATA`` and the cache.
     names : iterable of str
         Names of the unpacked files.
-    advice : str
-        One sentence that ends the error.
 
     Returns
     -------
     dict of str to Path
-        For each name the first file found: ``LAYERWISE_DATA`` before the cache, unpacked before
-        packed.
-
-    Raises
-    ------
-    FileNotFoundError
-        A file is in neither folder. The message lists every file and every folder.
+        For each name the first file found, if any: ``LAYERWISE_DATA`` before the cache, unpacked
+        before packed.
     """
-    chosen = os.environ.get("LAYERWISE_DATA")
-    folders = [cache_folder() / dataset]
-    if chosen:
-        folders.insert(0, _absolute(chosen) / dataset)
-    names = list(names)
+    folders = _folders(dataset)
     found: dict[str, Path] = {}
     for name in names:
         candidates = (folder / (name + end) for folder in folders for end in ("", ".gz"))
         if path := next((path for path in candidates if path.is_file()), None):
             found[name] = path
-    missing = [name for name in names if name not in found]
-    if missing:
-        unset = "" if chosen else " (LAYERWISE_DATA is not set)"
-        raise FileNotFoundError(
-            f"{op}: {', '.join(names)} must exist, each unpacked or as .gz; "
-            f"{', '.join(missing)} not found in {' or '.join(map(str, folders))}{unset}. "
-            f"Put the files in such a folder, or set LAYERWISE_DATA to the folder "
-            f"that holds {dataset}/. {advice}"
-        )
     return found
+
+
+def missing_files(op: str, dataset: str, names: Iterable[str], advice: str) -> FileNotFoundError:
+    """Make the error that says which files were looked for, and where they may be put.
+
+    Parameters
+    ----------
+    op : str
+        The caller's name, with which the error begins.
+    dataset, names
+        As for `find_files`.
+    advice : str
+        One sentence that ends the error.
+    """
+    names = list(names)
+    found = find_files(dataset, names)
+    missing = ", ".join(name for name in names if name not in found)
+    unset = "" if os.environ.get("LAYERWISE_DATA") else " (LAYERWISE_DATA is not set)"
+    return FileNotFoundError(
+        f"{op}: {', '.join(names)} must exist, each unpacked or as .gz; "
+        f"{missing} not found in {' or '.join(map(str, _folders(dataset)))}{unset}. {advice}"
+    )
+
+
+def place_files(dataset: str) -> str:
+    """Say in a sentence where a user may put the files of a data set."""
+    return (
+        f"You can put the files into {cache_folder() / dataset}, or set LAYERWISE_DATA to the "
+        f"folder that holds {dataset}/."
+    )
+
+
+def _folders(dataset: str) -> list[Path]:
+    """Where files may lie, in the order in which they are looked for."""
+    chosen = os.environ.get("LAYERWISE_DATA")
+    folders = [_absolute(chosen) / dataset] if chosen else []
+    return [*folders, cache_folder() / dataset]

@@ -1,24 +1,51 @@
 """MNIST handwritten digits: a small part from the package, the full set from the user's files."""
 
-import hashlib
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .folders import find_files
-from .idx import idx_header, read_idx, write_idx
+from .idx import write_idx
+from .published import (
+    LabelledImages,
+    Published,
+    Sums,
+    image_dtype,
+    labelled_images,
+    read_checked,
+)
 
-__all__ = ["Digits", "load_mnist"]
+__all__ = ["MNIST", "load_mnist"]
 
-# MD5 of the unpacked files. The order is that of the fields of Digits.
-_FULL = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
+MNIST = Published(
+    "mnist",
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    {
+        "train-images-idx3-ubyte": Sums(
+            "6bbc9ace898e44ae57da46a324031adb",
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        ),
+        "train-labels-idx1-ubyte": Sums(
+            "a25bea736e30d166cdddb491f175f624",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        ),
+        "t10k-images-idx3-ubyte": Sums(
+            "2646ac647ad5339dbf082846283269ea",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        ),
+        "t10k-labels-idx1-ubyte": Sums(
+            "27ae3e4e09519cfbb04c329615203637",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
+    },
+)
+# MD5 of the unpacked files, in the order of LabelledImages.
 _SMALL = {
     "mnist-small-train-images": "5848679fa02ec6dee191a3295b239fad",
     "mnist-small-train-labels": "2dc32c043d1301fd5c2877b546251af0",
@@ -26,27 +53,7 @@ _SMALL = {
     "mnist-small-test-labels": "db8c854d9dc5446a4792347cd2d85006",
 }
 _BUNDLE = Path(__file__).with_name("data")
-_MAX_BYTES = 64 * 1024**2  # of one file; the largest holds 47 MB
 _TRAIN_PER_CLASS, _TEST_PER_CLASS = 500, 100
-
-
-class Digits(NamedTuple):
-    """Images and labels of handwritten digits, in a training and a test part.
-
-    Attributes
-    ----------
-    train_images : ndarray of shape (n_train, 784) or (n_train, 28, 28)
-        Ink of each pixel, row by row from the top left: 0 is paper, 1 (255 in uint8) full ink.
-    train_labels : ndarray of shape (n_train,), int64
-        The digit each image shows, 0 to 9.
-    test_images : ndarray of shape (n_test, 784) or (n_test, 28, 28)
-    test_labels : ndarray of shape (n_test,), int64
-    """
-
-    train_images: npt.NDArray[Any]
-    train_labels: npt.NDArray[np.int64]
-    test_images: npt.NDArray[Any]
-    test_labels: npt.NDArray[np.int64]
 
 
 def load_mnist(
@@ -54,7 +61,8 @@ def load_mnist(
     *,
     flatten: bool = True,
     dtype: npt.DTypeLike = np.float32,
-) -> Digits:
+    download: bool = True,
+) -> LabelledImages:
     """Return the MNIST handwritten digits.
 
     Parameters
@@ -69,19 +77,26 @@ def load_mnist(
         Images as rows of 784 pixels, else as 28 x 28.
     dtype : float32, float64 or uint8, default float32
         Floats are scaled to [0, 1]; uint8 gives the bytes as published, 0 to 255.
+    download : bool, default True
+        Whether files of the full set that are in neither folder are downloaded into
+        `cache_folder`. It needs pooch, which comes with ``pip install 'layerwise[download]'``.
 
     Returns
     -------
-    Digits
+    LabelledImages
         A named tuple ``(train_images, train_labels, test_images, test_labels)``. Images are
         C-contiguous, labels int64; all arrays are the caller's own.
 
     Raises
     ------
     FileNotFoundError
-        `subset` is None and files are missing: the message lists them, and where they may lie.
+        `subset` is None, files are missing and `download` is False: the message lists them, and
+        where they may lie.
+    ImportError, OSError
+        Files are missing and cannot be downloaded.
     ValueError
-        `subset` is something else, or a file is not the published one: its MD5 is checked.
+        `subset` is something else, or a file is not the published one: its MD5 is checked, a
+        download's SHA-256 too.
     TypeError
         `dtype` is something else.
 
@@ -110,22 +125,16 @@ def load_mnist(
     >>> load_mnist(flatten=False, dtype=np.uint8).test_images.shape
     (1000, 28, 28)
     """
-    dtype = _image_dtype(dtype)
+    chosen = image_dtype("load_mnist", dtype)
     if subset is None:
         advice = "load_mnist('small') needs no files."
-        paths = find_files("load_mnist", "mnist", _FULL, advice)
-        parts = [_read_checked(paths[name], md5) for name, md5 in _FULL.items()]
+        parts = MNIST.read("load_mnist", download=download, advice=advice)
     elif isinstance(subset, str) and subset == "small":
-        parts = [_read_checked(_BUNDLE / f"{name}.gz", md5) for name, md5 in _SMALL.items()]
+        small = {_BUNDLE / f"{name}.gz": md5 for name, md5 in _SMALL.items()}
+        parts = [read_checked("load_mnist", path, md5) for path, md5 in small.items()]
     else:
         raise ValueError(f"load_mnist: subset must be 'small' or None; got {subset!r}")
-    train, train_labels, test, test_labels = parts
-    return Digits(
-        _as_images(train, flatten, dtype),
-        train_labels.astype(np.int64),
-        _as_images(test, flatten, dtype),
-        test_labels.astype(np.int64),
-    )
+    return labelled_images(parts, flatten, chosen)
 
 
 def write_small(folder: Path) -> None:
@@ -150,33 +159,3 @@ def _first_of_each_class(labels: npt.NDArray[np.int64], count: int) -> npt.NDArr
     """Return the indices, ascending, of the first `count` of each label."""
     chosen = [np.flatnonzero(labels == label)[:count] for label in range(10)]
     return np.sort(np.concatenate(chosen))
-
-
-def _image_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    required = "load_mnist: dtype must be float32, float64 or uint8"
-    try:
-        chosen = np.dtype(dtype)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{required}; got {dtype!r}") from error
-    if dtype is None or chosen not in (np.float32, np.float64, np.uint8):
-        raise TypeError(f"{required}; got {dtype!r}")
-    return chosen
-
-
-def _read_checked(path: Path, md5: str) -> npt.NDArray[Any]:
-    """Read an IDX file of uint8 and check the MD5 of its unpacked bytes."""
-    array = read_idx(path, max_bytes=_MAX_BYTES)
-    # Every array has one header, so that the bytes of the file need not be read again.
-    digest = hashlib.md5(idx_header(array), usedforsecurity=False)
-    digest.update(array.data)
-    if digest.hexdigest() != md5:
-        raise ValueError(
-            f"load_mnist: {path} must have the MD5 {md5} when unpacked; it has "
-            f"{digest.hexdigest()}, so it is damaged or another file: fetch it again"
-        )
-    return array
-
-
-def _as_images(pixels: npt.NDArray[Any], flatten: bool, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    images = pixels.reshape(len(pixels), -1) if flatten else pixels
-    return images if dtype == np.uint8 else np.divide(images, 255, dtype=dtype)
