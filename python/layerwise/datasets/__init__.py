@@ -3,20 +3,24 @@
 `load_mnist` returns handwritten digits: a small part that comes with the package, or the full set;
 `load_fashion_mnist` pictures of clothes of the same form. Full sets come from a folder of the
 user's, from the cache or from the net. `read_idx` and `write_idx` read and write the format they
-are published in.
+are published in, `read_data` what a user has: arrays, CSV, folders of images.
 """
 
 from .fashion import load_fashion_mnist
+from .files import FileData, read_data, read_labels
 from .folders import cache_folder
 from .idx import read_idx, write_idx
 from .mnist import load_mnist
 from .published import LabelledImages
 
 __all__ = [
+    "FileData",
     "LabelledImages",
     "cache_folder",
     "load_fashion_mnist",
     "load_mnist",
+    "read_data",
     "read_idx",
+    "read_labels",
     "write_idx",
 ]

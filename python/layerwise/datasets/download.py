@@ -105,9 +105,9 @@ def _fetch(pooch: Any, address: str, path: Path, sha256: str) -> None:
         raise _Failure(f"its SHA-256 must be {sha256}; it is {found}")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Any) -> str:
     """Say in a few words what went wrong, without the layers of wrapping around it."""
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"the server answered {response.status_code} {response.reason}"
-    return f"{type(error).__name__}: {error}"
+    if error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    cause = getattr(error.args[0], "reason", error) if error.args else error
+    return f"{type(error).__name__}: {str(cause).rpartition('): ')[2]}"
