@@ -56,6 +56,14 @@ def test_a_png_file_holds_the_picture_enlarged(tmp_path, rng):
     assert np.array_equal(read, picture.repeat(3, axis=0).repeat(3, axis=1))
 
 
+def test_colours_stay_in_their_channels(tmp_path, rng):
+    picture = rng.integers(0, 256, (2, 4, 3), np.uint8)
+    with Image.open(viz.write_png(tmp_path / "colours.png", picture, zoom=2)) as image:
+        assert image.mode == "RGB"
+        read = np.asarray(image)
+    assert np.array_equal(read, picture.repeat(2, axis=0).repeat(2, axis=1))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -70,6 +78,7 @@ def test_a_png_file_holds_the_picture_enlarged(tmp_path, rng):
         (lambda: viz.tile(np.zeros((2, 4), np.uint8), (2, 2), columns=0), ValueError, "columns"),
         (lambda: viz.write_png("x.png", np.zeros((2, 2))), TypeError, "uint8"),
         (lambda: viz.write_png("x.png", np.zeros(4, np.uint8)), ValueError, "height, width"),
+        (lambda: viz.write_png("x.png", np.zeros((2, 2, 4), np.uint8)), ValueError, "width, 3"),
         (lambda: viz.write_png("x.png", np.zeros((0, 4), np.uint8)), ValueError, "not empty"),
         (lambda: viz.write_png("x.png", np.zeros((1, 1), np.uint8), zoom=0), ValueError, "zoom"),
     ],

@@ -1,8 +1,4 @@
-"""Pictures of what a model learnt, as arrays of 8-bit grey levels and as PNG files.
-
-Rows of a matrix become images (`grey_levels`, `signed_levels`), images become one picture in a grid
-(`tile`), and `write_png` puts it into a file.
-"""
+"""Rows of a matrix as images, images as one picture, pictures as PNG files."""
 
 from __future__ import annotations
 
@@ -151,13 +147,13 @@ def tile(
 def write_png(
     path: str | os.PathLike[str], picture: npt.NDArray[np.uint8], *, zoom: int = 1
 ) -> Path:
-    """Write a grey picture as a PNG file.
+    """Write a picture as a PNG file, grey or in colours.
 
     Parameters
     ----------
     path : str or path-like
         A file that is there is replaced.
-    picture : ndarray of shape (height, width), uint8
+    picture : ndarray of shape (height, width) or (height, width, 3), uint8
     zoom : int, default 1
         Pixels of the file along each side of one of `picture`.
 
@@ -183,13 +179,14 @@ def write_png(
     picture = np.asarray(picture)
     if picture.dtype != np.uint8:
         raise TypeError(f"write_png: picture must be uint8; got {picture.dtype}")
-    if picture.ndim != 2 or picture.size == 0:
+    if picture.shape[2:] not in ((), (3,)) or picture.ndim < 2 or picture.size == 0:
         raise ValueError(
-            f"write_png: picture must have shape (height, width), not empty; got {picture.shape}"
+            "write_png: picture must have shape (height, width) or (height, width, 3), not empty; "
+            f"got {picture.shape}"
         )
     if zoom < 1:
         raise ValueError(f"write_png: zoom must be at least 1; got {zoom}")
-    pixels = np.kron(picture, np.ones((zoom, zoom), np.uint8))
+    pixels = picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
     path = Path(path)
     Image.fromarray(pixels).save(path, format="PNG")
     return path
