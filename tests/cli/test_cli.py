@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -15,13 +14,7 @@ from PIL import Image
 import layerwise
 from layerwise import cli
 
-COMMAND = [sys.executable, "-m", "layerwise.cli"]
-
-
-def run(*arguments, **options):
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options
-    )
+from .processes import COMMAND, INTERRUPTIBLE, run
 
 
 def test_command_is_installed():
@@ -47,7 +40,9 @@ def test_config_shows_what_show_config_shows(name, capsys):
     ("arguments", "message"),
     [
         ((), "COMMAND"),
-        (("train",), "invalid choice"),
+        (("teach",), "invalid choice"),
+        (("train",), "MODEL_KIND"),
+        (("train", "svm", "mnist-small"), "invalid choice: 'svm' (choose from 'rbm', 'dbn'"),
         (("demo", "--threads", "0"), "integer >= 1 is required; got '0'"),
         (("demo", "--threads", "two"), "integer >= 1 is required; got 'two'"),
         (("demo", "--seed", "-1"), "--seed"),
@@ -109,13 +104,8 @@ def test_demo_is_the_same_for_a_seed_at_any_thread_count(quick_demo, tmp_path):
 
 
 def test_ctrl_c_ends_the_demo_with_130_and_without_a_traceback(tmp_path):
-    # Started in the background of a shell the test may have inherited an ignored SIGINT.
-    program = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from layerwise.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "demo", "--output", str(tmp_path)],
+        [*INTERRUPTIBLE, "demo", "--output", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
