@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_info_without_a_model_is_config(capsys):
 
 
 def test_what_is_no_model_is_said(models, capsys):
-    open("words", "w").write("no model")
+    Path("words").write_text("no model")
     for arguments in (["info", "words"], ["info", "none"], ["draw", "filters", "words"]):
         assert cli.main(arguments) == 1
         assert "must be a layerwise model; " in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "image_shape",
     "positive",
     "report",
+    "seconds",
     "seed",
     "thread_count",
 ]
@@ -55,6 +57,17 @@ def seed(text: str) -> int:
             f"an integer from 0 to 2**64 - 1 is required; got {text!r}"
         )
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """Parse a time >= 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"a number >= 0 is required; got {text!r}")
+    return found
 
 
 def image_shape(text: str) -> tuple[int, int]:

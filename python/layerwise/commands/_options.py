@@ -46,7 +46,7 @@ def add_options(
             given["action"] = argparse.BooleanOptionalAction
         else:
             parse = _Value(parameter.annotation)
-            given |= {"type": parse, "metavar": choices or parse.metavar}
+            given |= {"type": parse, "metavar": parse.metavar(choices)}
         parser.add_argument(f"--{prefix}{name}".replace("_", "-"), **given)
 
 
@@ -86,10 +86,9 @@ class _Value:
         if self.item is not None and not self.item.scalars:
             self.item = None
 
-    @property
-    def metavar(self) -> str:
-        """How help names a value."""
-        name = {int: "N", float: "X"}.get(self.scalars[0], "NAME")
+    def metavar(self, choices: str) -> str:
+        """Name a value in help."""
+        name = choices or {int: "N", float: "X"}.get(self.scalars[0], "NAME")
         return name if self.item is None else f"{name}[,{name}...]"
 
     def __call__(self, text: str) -> Any:

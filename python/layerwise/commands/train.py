@@ -14,7 +14,7 @@ from layerwise import nn
 from layerwise.models import DBN, RBM, DBNClassifier
 from layerwise.storage import remove_leftovers
 
-from ._arguments import add_seed, add_threads, check_output, positive, report, thread_count
+from ._arguments import add_seed, add_threads, check_output, report, seconds, thread_count
 from ._data import Examples, add_data, load_examples
 from ._options import add_options, given_options
 
@@ -97,7 +97,7 @@ def _add_common(parser: argparse.ArgumentParser, kind: str) -> None:
         help="file of the checkpoint, removed in the end (default: the output and .checkpoint)",
     )  # fmt: skip
     parser.add_argument(
-        "--checkpoint-every", metavar="SECONDS", type=positive, default=_SECONDS,
+        "--checkpoint-every", metavar="SECONDS", type=seconds, default=_SECONDS,
         help="time from one checkpoint to the next (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
