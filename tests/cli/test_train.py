@@ -111,7 +111,7 @@ def test_warnings_are_a_line_without_the_source(files):
 
 
 LONG = ["train", "rbm", "bits.npy", "--n-components", "32", "--output", "m", "--quiet",
-        "--n-iter", "1000", "--checkpoint-every", "0.05"]  # fmt: skip
+        "--n-iter", "300", "--checkpoint-every", "0.2"]  # fmt: skip
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
@@ -141,7 +141,7 @@ def test_a_run_that_was_broken_off_goes_on_to_the_same_bits(how, files):
     assert refused.returncode == 1
     assert "the checkpoint m.checkpoint must not be there, unless --resume" in refused.stderr
     done(*LONG, "--resume")
-    whole = RBM(32, n_iter=1000, random_state=0).fit(files[0])
+    whole = RBM(32, n_iter=300, random_state=0).fit(files[0])
     np.testing.assert_array_equal(layerwise.load("m").components_, whole.components_)
     assert not [name for name in os.listdir() if name.startswith((".m", "m."))]
 

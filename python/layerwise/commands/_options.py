@@ -128,7 +128,7 @@ def _documentation(estimator: type) -> dict[str, tuple[str, str]]:
     for names, kind, body in entry.findall(found.group(1) if found else ""):
         choices = re.search(r'\{"[^}]*\}', kind)
         words = re.sub(r" \[\d+\]_", "", " ".join(body.replace("`", "").split()))
-        sentence = re.split(r"\.(?= [A-Z]|$)", words, maxsplit=1)[0]
+        sentence = re.split(r"\.(?= |$)", words, maxsplit=1)[0]
         for name in names.split(", "):
             documented[name] = (re.sub('[" ]', "", choices.group()) if choices else "", sentence)
     return documented
