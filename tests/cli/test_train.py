@@ -33,7 +33,8 @@ def files(rng):
     np.save("bytes.npy", x * 255)
     np.savez("xy.npz", x=x, y=y)
     np.save("y.npy", y)
-    np.savetxt("xy.csv", np.column_stack([y, x]), "%d", ",", header="label", comments="")
+    names = ",".join(["label", *(f"x{i}" for i in range(16))])
+    np.savetxt("xy.csv", np.column_stack([y, x]), "%d", ",", header=names, comments="")
     return x, y
 
 

@@ -160,6 +160,7 @@ BAD = {
     "cut.gz": (lambda path: path.write_bytes(b"\x1f\x8b\x08"), "read_idx.*gzip"),
     "words.csv": (lambda path: path.write_text("a,b\n1,2\n3,x\n"), "'x'.*row 1, column 2"),
     "ragged.csv": (lambda path: path.write_text("1,2\n3\n"), "as many in every line"),
+    "narrow.csv": (lambda path: path.write_text("a\n1,2\n"), "as its first has names, 1; it"),
     "gap.csv": (lambda path: path.write_text("1,2\n3,\n"), "could not convert string ''"),
     "none.csv": (lambda path: path.write_text(""), "it is empty"),
     "names.csv": (lambda path: path.write_text("a,b\n"), "at least one; it has shape"),
@@ -200,6 +201,9 @@ def test_label_columns_that_are_not_there(tmp_path):
     for column in ("c", "2", "-3", ""):
         with pytest.raises(ValueError, match=r"one of a, b or a number from -2 to 1.*; got"):
             read_data(path, label_column=column)
+    path.write_text("1,2\n3,4,5\n")
+    with pytest.raises(ValueError, match="as many in every line"):
+        read_data(path, label_column="0")
     np.save(tmp_path / "a.npy", np.zeros((2, 2)))
     with pytest.raises(ValueError, match=r"None but for \.csv files"):
         read_data(tmp_path / "a.npy", label_column="0")

@@ -9,7 +9,7 @@ import stat
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +120,8 @@ def read_labels(path: str | os.PathLike[str], n: int) -> np.ndarray:
     read = _format_of(path)
     if read is _read_csv:
         names, columns = _open_csv(path)
-        y = _csv_labels(path, bool(names), 0) if columns == 1 else np.empty((n, columns))
+        table = _csv_table(path, names, columns, dtype=np.str_)
+        y = _labels(table[:, 0]) if columns == 1 else table
     else:
         y = np.asarray(read(path)[0])
     if y.shape != (n,):
@@ -204,10 +205,16 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 def _read_csv(path: Path, label_column: str | None) -> tuple[np.ndarray, np.ndarray | None]:
     names, columns = _open_csv(path)
     if label_column is None:
-        return _csv_numbers(path, bool(names), list(range(columns))), None
+        return _csv_table(path, names, columns), None
     at = _column(path, label_column, names, columns)
-    others = [column for column in range(columns) if column != at]
-    return _csv_numbers(path, bool(names), others), _csv_labels(path, bool(names), at)
+    texts: list[str] = []
+
+    def keep(text: str) -> float:
+        texts.append(text)
+        return 0.0
+
+    table = _csv_table(path, names, columns, {at: keep})
+    return np.delete(table, at, axis=1), _labels(np.array(texts))
 
 
 def _open_csv(path: Path) -> tuple[list[str], int]:
@@ -244,28 +251,36 @@ def _column(path: Path, wanted: str, names: list[str], columns: int) -> int:
     )
 
 
-def _csv_numbers(path: Path, has_names: bool, columns: list[int]) -> np.ndarray:
-    return _load_text(path, has_names, columns, np.float32)
-
-
-def _csv_labels(path: Path, has_names: bool, column: int) -> np.ndarray:
-    texts = _load_text(path, has_names, [column], np.str_)[:, 0]
+def _labels(texts: np.ndarray) -> np.ndarray:
+    """Make integers of labels, if all of them are."""
     try:
         return texts.astype(np.int64)
     except ValueError:
         return texts
 
 
-def _load_text(path: Path, has_names: bool, columns: list[int], dtype: Any) -> np.ndarray:
+def _csv_table(
+    path: Path,
+    names: list[str],
+    columns: int,
+    converters: Mapping[int | str, Callable[[str], Any]] | None = None,
+    dtype: Any = np.float32,
+) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "loadtxt: input contained no data")
-            return np.loadtxt(
-            path, dtype, comments=None, delimiter=",", skiprows=int(has_names), usecols=columns,
-            ndmin=2, encoding="utf-8-sig", quotechar='"',
-        )  # fmt: skip
+            table = np.loadtxt(
+                path, dtype, comments=None, delimiter=",", skiprows=int(bool(names)), ndmin=2,
+                encoding="utf-8-sig", quotechar='"', converters=converters,
+            )  # fmt: skip
     except _DAMAGED as error:
         raise ValueError(
             f"read_data: {path} must hold numbers separated by commas, as many in every line; "
             f"{error}"
         ) from error
+    if table.size and table.shape[1] != columns:
+        raise ValueError(
+            f"read_data: {path} must hold as many numbers in every line as its first has names, "
+            f"{columns}; it holds {table.shape[1]}"
+        )
+    return table

@@ -107,7 +107,9 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         Share of the rows held out of the fine-tuning for it; pretraining, without labels, takes all
         rows. Not used without `early_stopping`.
     n_iter_no_change : int, default 10
+        Epochs without improvement after which `early_stopping` ends the fine-tuning.
     tol : float, default 1e-4
+        Improvement of the accuracy that is too small to count.
     callbacks : list of layerwise.nn.Callback, optional
         Hear of every update and epoch of the fine-tuning by `fit`.
 
