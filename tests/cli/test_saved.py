@@ -1,6 +1,7 @@
 """`layerwise info` and `layerwise draw` on saved models; `layerwise reproduce`."""
 
 import json
+import re
 import textwrap
 from pathlib import Path
 
@@ -38,15 +39,16 @@ def facts(*arguments):
 
 
 def test_info_says_what_is_in_the_file(models):
-    shown = facts("rbm")
-    for line in ("model       RBM", "units       16-9", "parameters  169 of float64",
-                 "updates     12", "rows seen   120"):  # fmt: skip
-        assert f"\n{line}\n" in shown
-    assert "learning_rate    0.1" in shown or "learning_rate " in shown
-    assert f"written by  layerwise {layerwise.__version__} at instruction-set level" in shown
-    assert "units       16-9-4" in facts("dbn")
-    assert "classes     2: off, on" in facts("net")
-    assert "model       RBM, not fitted" in facts("new")
+    shown = {name: dict(re.findall(r"^(\w[\w ]*?)  +(.*)$", facts(name), re.MULTILINE)) for name in
+             ("rbm", "dbn", "net", "new")}  # fmt: skip
+    expected = {"model": "RBM", "units": "16-9", "parameters": "169 of float64", "updates": "12",
+                "rows seen": "120"}  # fmt: skip
+    assert expected.items() <= shown["rbm"].items()
+    assert shown["rbm"]["written by"].startswith(f"layerwise {layerwise.__version__} at ")
+    assert shown["dbn"]["units"] == "16-9-4"
+    assert shown["net"]["classes"] == "2: off, on"
+    assert shown["new"]["model"] == "RBM, not fitted"
+    assert re.search(r"^  learning_rate +0\.25$", facts("new"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["rbm", "dbn", "net", "new"])
@@ -82,8 +84,6 @@ def test_draw_writes_what_viz_draws(models, name):
     rbm.history_ = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]
     given = {"count": 6, "n_gibbs": 3, "random_state": 5, "data": models.astype(np.float32)}
     if name == "curves":
-        if "history_" not in vars(layerwise.load("rbm")):
-            pytest.skip("no history is saved")
         with pytest.raises(ValueError, match="monitor"):
             viz.draw(name, layerwise.load("rbm"))
         return

@@ -90,7 +90,7 @@ def _learnt(model: Any) -> dict[str, Any]:
             counts = [getattr(part, key) for part in trained]
             described[key.strip("_")] = counts[0] if len(counts) == 1 else counts
     last = [history[-1] for part in trained if (history := getattr(part, "history_", None))]
-    if last:
+    if any(len(metrics) > 1 for metrics in last):  # more than its number
         described["last_epoch"] = last[0] if len(last) == 1 else last
     return described
 
