@@ -13,9 +13,10 @@
 namespace layerwise {
 namespace {
 
-// A worker looks out for the next job this long, about what Python needs between two kernels, and
-// after the first microseconds offers the core to other processes between two looks.
-constexpr std::chrono::microseconds watch_time{200};
+// A worker looks out for the next job this long, more than Python needs between two kernels, and
+// after the first microseconds offers the core to other processes between two looks. Waking takes a
+// virtual machine so long that with 200 us every third job of 1 ms was done by its caller alone.
+constexpr std::chrono::milliseconds watch_time{2};
 constexpr int looks_before_yield = 256;
 
 constexpr size_t worker_stack = size_t{1} << 20;
