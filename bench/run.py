@@ -44,7 +44,7 @@ HERE = Path(__file__).parent
 KERNELS = {"gemm": bench_gemm, "gibbs": bench_gibbs, "dense": bench_dense, "lasso": bench_lasso}
 OURS, FORCED = "layerwise", "numpy-avx512"
 SAMPLES = 9
-SETTLE_SECONDS = 0.05  # idle thread pools spin for up to about 30 ms before they sleep
+SETTLE_SECONDS = 0.25  # idle thread pools spin before they sleep, OpenBLAS for over 50 ms
 QUIET = 0.08  # share of the CPUs that other programs may take
 ATTEMPTS = 3
 # Memory stays in the process: otherwise glibc gives large blocks back to the kernel at each free,
