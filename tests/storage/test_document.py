@@ -259,3 +259,13 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     assert os.listdir(tmp_path) == ["file"]
     assert read_document("load", path, "thing").content["n"] == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_a_new_file_has_the_permissions_that_the_umask_leaves(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_document("save", tmp_path / "new", "model", {"a": np.zeros(2)})
+    finally:
+        os.umask(before)
+    assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o640
