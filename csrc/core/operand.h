@@ -45,6 +45,16 @@ LW_INLINE int64_t operand_cols(const Operand<T>& x) {
                                           : x.csr.cols;
 }
 
+// The given rows of an operand.
+template <class T>
+LW_INLINE Operand<T> row_range(Operand<T> x, int64_t begin, int64_t rows) {
+    if (x.encoding == Encoding::dense) x.dense.data += begin * x.dense.row_stride;
+    if (x.encoding == Encoding::bits) x.bits.words += begin * x.bits.row_stride;
+    if (x.encoding == Encoding::csr) x.csr.indptr += begin;
+    x.dense.rows = x.bits.rows = x.csr.rows = rows;
+    return x;
+}
+
 // First entry of a CSR row whose column is >= col.
 template <class T>
 LW_INLINE int64_t csr_lower_bound(const CsrMatrix<T>& x, int64_t row, int64_t col) {

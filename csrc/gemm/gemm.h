@@ -10,15 +10,14 @@
 // Layout    any strides; A and B dense, bit-packed or CSR; sample dense or bit-packed.
 // Aliasing  mean or sample may be C or gate itself (same strides); no other overlap of an output
 //           (step.w and step.velocity are outputs).
-// Sums      in T: each s is one chain of fused multiply-adds (multiply, add at v2) over ascending
-// k,
-//           K first and then K', starting from +0. Sparse encodings skip the zeros, which leaves
-//           the chain's bits alone as long as the other operand is finite. So thread count, batch
-//           split and encoding do not change a bit within one ISA level.
+// Sums      in T: each s is one chain of fused multiply-adds (multiply, add at v2) over
+//           ascending k, K first and then K', starting from +0. Sparse encodings skip the zeros,
+//           which leaves the chain's bits alone as long as the other operand is finite. So thread
+//           count, batch split and encoding do not change a bit within one ISA level.
 // Random    Philox (core/philox.h): row ids from epilogue.rng, unit = column.
-// Cost      2 M N (K+K') FLOPs dense; 2 N nnz(A) on the sparse path, taken when A's density is
-// under
-//           the level's threshold. Bytes: A, B and C once, plus the packed copies (workspace).
+// Cost      2 M N (K+K') FLOPs dense; 2 N nnz(A) or 2 M nnz(B) on the sparse paths, taken under
+//           the level's threshold of density. Bytes: A, B and C once, plus the packed copies
+//           (workspace).
 // Source    Goto & van de Geijn 2008 (packing, blocking); Salmon et al. 2011 (Philox).
 #pragma once
 
@@ -57,9 +56,8 @@ struct GemmArgs {
     Epilogue<T> epilogue;
     Matrix<T> mean, sample;  // the data pointers may be null
     BitMatrix<uint64_t> sample_bits;
-    const void* packed_b =
-        nullptr;                // pack_b's result for b (no tail then); b gives the shape alone
-    void* workspace = nullptr;  // workspace() bytes, 64-byte aligned
+    const void* packed_b = nullptr;  // pack_b's result for b (no tail); b gives the shape alone
+    void* workspace = nullptr;       // workspace() bytes, 64-byte aligned
     size_t workspace_bytes = 0;
 };
 

@@ -161,13 +161,23 @@ static SparseBPlan sparse_b_plan_of(const GemmArgs<T>& g, const Target& target) 
                             list_chunks(k) + list_chunks(k_tail), target.num_threads);
 }
 
+// A few rows that are nearly full spare a dense matrix the count of all its elements.
+template <class T>
+static bool looks_dense(const Operand<T>& x) {
+    const int64_t rows = operand_rows(x), step = max_of(rows / 8, 1);
+    int64_t found = 0, seen = 0;
+    for (int64_t i = 0; i < rows; i += step, seen += operand_cols(x))
+        found += count_nonzeros(x, i, 1, operand_cols(x));
+    return static_cast<double>(found) > 2 * sparse_threshold * static_cast<double>(seen);
+}
+
 // Is B sparse, and A a dense array that is worth packing?
 template <class T>
 static bool wants_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p) {
     const bool dense_a = g.a.encoding == Encoding::dense && g.a_tail.encoding == Encoding::dense;
     if (g.packed_b || !dense_a || p.bytes > g.workspace_bytes) return false;
     if (p.m < Tile<T>::width || p.k == 0) return false;
-    if (!has_dense_rows(g.b) || !has_dense_rows(g.b_tail)) return false;
+    if (!has_dense_rows(g.b) || !has_dense_rows(g.b_tail) || looks_dense(g.b)) return false;
     const auto limit = static_cast<int64_t>(sparse_threshold * static_cast<double>(p.n * p.k));
     const int64_t found = count_nonzeros(g.b, 0, operand_rows(g.b), limit);
     return found <= limit &&

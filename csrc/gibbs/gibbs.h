@@ -10,8 +10,7 @@
 //           means where visible_means); the positive statistics and the last hidden update use
 //           means (Hinton 2010). PCD starts the sweeps at `chains` and leaves the new states there.
 // Random    purpose gibbs_hidden / gibbs_visible, step = random.step + s; row id = data row's id
-// (CD)
-//           or chain_stream's (PCD).
+//           (CD) or chain_stream's (PCD).
 // Interrupt leaves parameters and chains alone: both are written at the very end, without a stop.
 // Cost      (2k + 1) half-steps of 2 B D F FLOPs plus 4 B D F for dw, dense; sparse rows cost their
 //           density's share.

@@ -142,9 +142,8 @@ struct CdRun {
     Status pack_weights() const {
         const GemmFunctions<T>& gemm = gemm_functions<T>();
         const Matrix<const T>& w = args.w;
-        const Matrix<const T> w_t = {w.data, w.cols, w.rows, w.col_stride, w.row_stride};
         const Status status =
-            gemm.pack_b(dense_operand(w_t), at<char>(layout.packed_hidden), target);
+            gemm.pack_b(dense_operand(transposed(w)), at<char>(layout.packed_hidden), target);
         if (status != Status::ok) return status;
         return gemm.pack_b(dense_operand(w), at<char>(layout.packed_visible), target);
     }

@@ -13,16 +13,6 @@ LW_INLINE int64_t energy_chunk_rows(int64_t batch, int64_t hidden) {
     return max_of(min_of(batch, (int64_t(1) << 19) / max_of(hidden, 1)), 64);
 }
 
-// The given rows of an operand.
-template <class T>
-LW_INLINE Operand<T> row_range(Operand<T> x, int64_t begin, int64_t rows) {
-    if (x.encoding == Encoding::dense) x.dense.data += begin * x.dense.row_stride;
-    if (x.encoding == Encoding::bits) x.bits.words += begin * x.bits.row_stride;
-    if (x.encoding == Encoding::csr) x.csr.indptr += begin;
-    x.dense.rows = x.bits.rows = x.csr.rows = rows;
-    return x;
-}
-
 // f(a + v w') for some rows, (rows, F) with row stride F.
 template <class T>
 static Status hidden_inputs(const Operand<T>& v, const Matrix<const T>& w, const Vector<const T>& a,

@@ -126,7 +126,8 @@ static bool solve(const LassoModel<T>& model, const LassoSignal<T>& signal, Lass
             settled = false;
         } else {
             // Nothing violates: rounding is all that is left, and one more solve must remove it.
-            if (!able || settled) return able;
+            // What it leaves of float32's is for coordinate descent, which needs no inverse.
+            if (!able || settled) return false;
             settled = true;
             multiply_inverse<T, false>(s, s.gradient, nullptr, s.step, nullptr);
         }

@@ -104,16 +104,6 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     return l;
 }
 
-// The given rows of an operand.
-template <class T>
-LW_INLINE Operand<T> signal_rows(Operand<T> x, int64_t begin, int64_t rows) {
-    if (x.encoding == Encoding::dense) x.dense.data += begin * x.dense.row_stride;
-    if (x.encoding == Encoding::bits) x.bits.words += begin * x.bits.row_stride;
-    if (x.encoding == Encoding::csr) x.csr.indptr += begin;
-    x.dense.rows = x.bits.rows = x.csr.rows = rows;
-    return x;
-}
-
 // ||x_i||^2: element k goes to chain k % 32, so that zeros, listed or not, change no bit of it.
 template <class T>
 LW_INLINE T energy_of(const Operand<T>& x, int64_t i) {
@@ -186,10 +176,8 @@ struct LassoRun {
 
     Status make_gram() {
         const Matrix<const T>& phi = args.phi;
-        const Matrix<const T> phi_t = {phi.data, phi.cols, phi.rows, phi.col_stride,
-                                       phi.row_stride};
-        Status status =
-            gemm_functions<T>().pack_b(dense_operand(phi_t), at<char>(layout.packed_phi), target);
+        Status status = gemm_functions<T>().pack_b(dense_operand(transposed(phi)),
+                                                   at<char>(layout.packed_phi), target);
         if (status != Status::ok) return status;
         T* gram = at<T>(layout.gram);
         status = multiply_phi(dense_operand(phi), gram, layout.ld, at<char>(layout.gram_gemm),
@@ -337,7 +325,7 @@ struct LassoRun {
         const LassoModel<T> m = model();
         LassoScratch<T> s = scratch_of(thread);
         T* c = reinterpret_cast<T*>(thread_memory(thread) + layout.correlations);
-        multiply_phi(signal_rows(args.x, first, rows), c, layout.padded, thread_memory(thread),
+        multiply_phi(row_range(args.x, first, rows), c, layout.padded, thread_memory(thread),
                      layout.gemm_bytes, one_thread(target));
         for (int64_t j = 0; j < layout.padded; ++j) s.dense[j] = T(0);
         const int64_t slab = index * task_signals * shape.atoms;

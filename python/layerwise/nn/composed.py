@@ -13,9 +13,7 @@ from .units import Pair, Parameters
 
 __all__ = ["composed_cd"]
 
-_CHAIN_LAYERS = (
-    1 << 13
-)  # layer words of masks on persistent chains; a stack's layers have those below
+_CHAIN_LAYERS = 1 << 13  # masks on persistent chains; a stack's layers have the words below
 
 
 def composed_cd(
