@@ -4,8 +4,9 @@
 
 Kernels' time is that spent in the ops a step calls; the rest of the training loop is overhead:
 order and gathering of batches, callbacks, and with `monitor` all that is measured after an epoch,
-for data in float32 and as bits. Both are CPU times of the process, summed over threads, so that
-other work on the machine counts little.
+for data in float32 and as bits (which train in float64). Both are CPU times of the thread that runs
+the loop and takes part in every kernel: other work on the machine counts little, and so do
+threads that wait for the next kernel.
 """
 
 import sys
@@ -20,7 +21,7 @@ N_ITER = 5
 
 
 class Clock:
-    """CPU seconds spent in functions that it wraps."""
+    """CPU seconds that the calling thread spent in functions that it wraps."""
 
     def __init__(self):
         self.seconds = 0.0
@@ -28,11 +29,11 @@ class Clock:
     def wrap(self, function):
         @wraps(function)
         def timed(*args, **kwargs):
-            start = time.process_time()
+            start = time.thread_time()
             try:
                 return function(*args, **kwargs)
             finally:
-                self.seconds += time.process_time() - start
+                self.seconds += time.thread_time() - start
 
         return timed
 
@@ -42,10 +43,10 @@ class Loop(nn.Callback):
 
     def begin(self, epoch):
         if epoch == 0:
-            self.first = time.process_time()
+            self.first = time.thread_time()
 
     def close(self):
-        self.seconds = time.process_time() - self.first
+        self.seconds = time.thread_time() - self.first
 
 
 def overhead(x, callbacks=(), **options):

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 
 import layerwise
@@ -62,6 +64,32 @@ def test_fine_tuning_moves_every_layer_and_keeps_the_stack(problem):
         np.testing.assert_array_equal(rbm.components_, before.components_)
 
 
+def test_a_frozen_stack_is_taken_as_it_is(problem, tmp_path):
+    x, y = problem
+    dbn = DBN((14, 9), n_iter=2, random_state=5).fit(x[:40])
+    net = small(pretrain=FrozenEstimator(dbn), n_iter=0).fit(x, y)
+    for w, rbm in zip(net.coefs_, dbn.rbms_, strict=False):
+        np.testing.assert_array_equal(w, rbm.components_)
+        assert not np.shares_memory(w, rbm.components_)
+    tuned = clone(net).set_params(n_iter=2).fit(x, y)
+    tuned.save(tmp_path / "net.safetensors")
+    loaded = layerwise.load(tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(x), tuned.predict_proba(x))
+    again = clone(loaded).fit(x, y)
+    np.testing.assert_array_equal(again.coefs_[0], tuned.coefs_[0])
+
+
+def test_a_frozen_stack_must_fit_the_data_and_the_layers(problem):
+    x, y = problem
+    frozen = FrozenEstimator(DBN((14, 9), n_iter=0).fit(x))
+    with pytest.raises(ValueError, match=r"n_components must be those of .* \(14, 9\); got \(3,\)"):
+        DBNClassifier(3, pretrain=frozen).fit(x, y)
+    with pytest.raises(ValueError, match="features of pretrain's DBN, 12; got 11"):
+        small(pretrain=frozen).fit(x[:, :11], y)
+    with pytest.raises(NotFittedError):
+        small(pretrain=FrozenEstimator(DBN((14, 9)))).fit(x, y)
+
+
 def test_the_plain_net_starts_with_spread_out_sigmoids(problem):
     x, y = problem
     net = DBNClassifier((200, 200), pretrain=False, n_iter=0, random_state=0).fit(x, y)
@@ -93,9 +121,11 @@ def test_same_seed_same_bits_on_any_number_of_threads(problem, pretrain):
 
 
 @pytest.mark.parametrize("encode", [sp.csr_matrix, lambda x: x.astype(bool)])
-def test_every_encoding_gives_the_bits_of_dense_data(problem, encode):
+@pytest.mark.parametrize("input_dropout", [0.0, 0.2])
+def test_every_encoding_gives_the_bits_of_dense_data(problem, encode, input_dropout):
     x, y = problem
-    dense, other = small().fit(x, y), small().fit(encode(x), y)
+    net = small(input_dropout=input_dropout)
+    dense, other = clone(net).fit(x, y), clone(net).fit(encode(x), y)
     for w, same in zip(dense.coefs_, other.coefs_, strict=True):
         np.testing.assert_array_equal(w, same)
     np.testing.assert_array_equal(dense.predict_proba(x), other.predict_proba(encode(x)))
@@ -149,10 +179,11 @@ def test_ctrl_c_during_fine_tuning_keeps_what_was_learnt(problem, monkeypatch):
     ("parameters", "error", "message"),
     [
         ({"n_components": 0}, ValueError, "n_components must be an integer >= 1; got 0"),
-        ({"pretrain": "yes"}, TypeError, "pretrain must be True, False or a DBN; got 'yes'"),
+        ({"pretrain": "yes"}, TypeError, "pretrain must be True, False, a DBN or .* got 'yes'"),
         ({"pretrain": DBN(k=0)}, ValueError, "k must be an integer >= 1; got 0"),
         ({"learning_rate": -1}, ValueError, "learning_rate must be a finite number > 0; got -1"),
         ({"dropout": 1}, ValueError, "dropout must be a finite number >= 0 and < 1; got 1"),
+        ({"input_dropout": -1}, ValueError, "input_dropout must be a finite number >= 0"),
         ({"n_iter": 1.0}, TypeError, "n_iter must be an integer >= 0; got 1.0"),
     ],
 )

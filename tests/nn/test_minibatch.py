@@ -48,6 +48,18 @@ def test_binary_integers_are_packed(dtype, rng):
     np.testing.assert_array_equal(rows[2:5].unpack(), x[2:5])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_are_packed_on_request_if_all_are_zero_or_one(dtype, rng):
+    x = rng.integers(0, 2, (9, 70)).astype(dtype)
+    rows = nn.Rows(x, dtype).packed()
+    assert isinstance(rows.x, BitMatrix) and rows.dtype == dtype
+    np.testing.assert_array_equal(rows[2:5].unpack(), x[2:5])
+    for other in (0.5, -1.0, np.nan):
+        x[8, 69] = other
+        rows = nn.Rows(x, dtype)
+        assert rows.packed() is rows
+
+
 @pytest.mark.parametrize("make", [np.asarray, sp.csr_matrix, sp.csr_array])
 def test_other_integers_are_converted_batch_by_batch(make, rng):
     x = rng.integers(0, 256, (9, 7)).astype(np.uint8)

@@ -54,6 +54,21 @@ def test_gradient_of_the_whole_net_matches_finite_differences(rng, activation, d
         np.testing.assert_allclose(gradients[name], numeric, rtol=1e-6, atol=1e-8, err_msg=name)
 
 
+def test_dropped_inputs_are_zero_and_their_weights_learn_nothing(rng):
+    net = make_net(rng, (50, 4, 3))
+    net.input_dropout = 0.4
+    x, labels = rng.random((1, 50)) + 1, np.array([2])
+    stream = Philox(1, step=2, rows=11)
+    run = net.forward(x, stream)
+    dropped = run.inputs[0][0] == 0
+    assert 5 < dropped.sum() < 35
+    np.testing.assert_allclose(run.inputs[0][0, ~dropped], x[0, ~dropped] / 0.6)
+    _, dz = nn.SoftmaxCrossEntropy()(run.outputs[-1], labels)
+    touched = (net.backward(run, dz)["w0"] != 0).any(axis=0)
+    np.testing.assert_array_equal(touched, ~dropped)
+    np.testing.assert_array_equal(net.forward(x).inputs[0], x)
+
+
 def test_scale_multiplies_every_gradient(rng):
     net = make_net(rng, (5, 4, 3))
     run = net.forward(rng.random((7, 5)))

@@ -265,9 +265,12 @@ def _comes_in_blocks(x: Any) -> bool:
 def read_training(
     estimator: Any, x: Any, *, reset: bool, dtype: Any = None, units: Units
 ) -> Rows | StreamRows:
-    """Do as `read_rows`, also for data that come in blocks: an iterator, or a function of none."""
+    """Do as `read_rows`, also for data that come in blocks: an iterator, or a function of none.
+
+    Rows that are to be read again and again are packed where their values allow.
+    """
     if not _comes_in_blocks(x):
-        return read_rows(estimator, x, reset=reset, dtype=dtype, units=units)
+        return read_rows(estimator, x, reset=reset, dtype=dtype, units=units).packed()
     unseen = reset
 
     def check(block: Any) -> Any:

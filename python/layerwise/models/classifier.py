@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -35,6 +36,9 @@ from .dbn import DBN
 from .persistence import Persistent
 
 __all__ = ["DBNClassifier"]
+
+
+register(FrozenEstimator)  # a hyper-parameter here
 
 
 def _units(i: int) -> str:
@@ -66,10 +70,12 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
     ----------
     n_components : int or sequence of int, default (500, 500)
         Units of each hidden layer, from the lowest up.
-    pretrain : bool or DBN, default True
+    pretrain : bool, DBN or sklearn.frozen.FrozenEstimator, default True
         Whether the hidden layers start as RBMs. A `DBN` says how those are trained; its
-        ``n_components``, ``verbose`` and ``random_state`` are this estimator's. With False the
-        hidden layers start at random weights, suited to sigmoid units: the plain net.
+        ``n_components``, ``verbose`` and ``random_state`` are this estimator's. A fitted `DBN`
+        of the same ``n_components`` in a FrozenEstimator is taken as it is, learnt from other data
+        perhaps: many rows without labels. With False the hidden layers start at random weights,
+        suited to sigmoid units: the plain net.
     solver : {"sgd", "cg", "lbfgs"}, default "sgd"
         Stochastic gradient descent with momentum, or conjugate gradients or L-BFGS with
         `line_searches` on each minibatch. These want large ones: Hinton and Salakhutdinov [1]_ took
@@ -93,6 +99,8 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         off; never on biases.
     dropout : float, default 0.0
         Probability in [0, 1) with which a hidden unit is left out of an update of the fine-tuning.
+    input_dropout : float, default 0.0
+        The same for the features.
     verbose : int, default 0
         If positive, show the progress of every layer and of the fine-tuning. Otherwise bars appear
         only on a terminal, when training takes over two seconds.
@@ -186,7 +194,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         self,
         n_components: int | Sequence[int] = (500, 500),
         *,
-        pretrain: bool | DBN = True,
+        pretrain: bool | DBN | FrozenEstimator = True,
         solver: str = "sgd",
         learning_rate: float | nn.Schedule = 0.1,
         line_searches: int = 3,
@@ -196,6 +204,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         momentum: float | nn.Schedule = 0.9,
         weight_decay: float = 0.0,
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
         shuffle: bool = True,
@@ -216,6 +225,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.input_dropout = input_dropout
         self.verbose = verbose
         self.random_state = random_state
         self.shuffle = shuffle
@@ -354,8 +364,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
     def _check_parameters(self) -> tuple[int, ...]:
         op = type(self).__name__
         sizes = check_sizes(op, "n_components", self.n_components)
-        if not isinstance(self.pretrain, (bool, np.bool_, DBN)):
-            raise TypeError(f"{op}: pretrain must be True, False or a DBN; got {self.pretrain!r}")
+        _check_pretrain(op, self.pretrain, sizes)
         check_choice(op, "solver", self.solver, ("sgd", "cg", "lbfgs"))
         check_rate(op, "learning_rate", self.learning_rate, positive=True)
         check_integer(op, "line_searches", self.line_searches, 1)
@@ -368,6 +377,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         check_number(op, "tol", self.tol)
         check_number(op, "weight_decay", self.weight_decay)
         check_number(op, "dropout", self.dropout, below=1.0)
+        check_number(op, "input_dropout", self.input_dropout, below=1.0)
         return sizes
 
     def _read(self, x: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray]:
@@ -382,6 +392,25 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         dbn = clone(self.pretrain) if isinstance(self.pretrain, DBN) else DBN()
         return dbn.set_params(n_components=self.n_components, verbose=self.verbose)
 
+    def _pretrained(self, rows: Any, seed: int, checkpoint: nn.Checkpoint | None) -> DBN | None:
+        """Learn the hidden layers from the rows, or take those there are; None for a plain net."""
+        if isinstance(self.pretrain, FrozenEstimator):
+            dbn: DBN = self.pretrain.estimator
+            if dbn.n_features_in_ != rows.shape[1]:
+                raise ValueError(
+                    f"{type(self).__name__}: X must have the features of pretrain's DBN, "
+                    f"{dbn.n_features_in_}; got {rows.shape[1]}"
+                )
+            return dbn
+        if not self.pretrain:
+            return None
+        template = self._template()
+        dbn = template._fit_rows(template._layers(), rows, seed, checkpoint)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(dbn, name, getattr(self, name))
+        return dbn
+
     def _start(
         self,
         rows: Any,
@@ -391,15 +420,10 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         checkpoint: nn.Checkpoint | None = None,
     ) -> None:
         """Set up the net as it is before the fine-tuning."""
-        dbn = None
-        if self.pretrain:
-            template = self._template()
-            dbn = template._fit_rows(template._layers(), rows, seed, checkpoint)
-            for name in ("n_features_in_", "feature_names_in_"):
-                if hasattr(self, name):
-                    setattr(dbn, name, getattr(self, name))
-            coefs = [rbm.components_.copy() for rbm in dbn.rbms_]
-            intercepts = [rbm.intercept_hidden_.copy() for rbm in dbn.rbms_]
+        dbn = self._pretrained(rows, seed, checkpoint)
+        if dbn is not None:
+            coefs = [rbm.components_.astype(rows.dtype) for rbm in dbn.rbms_]
+            intercepts = [rbm.intercept_hidden_.astype(rows.dtype) for rbm in dbn.rbms_]
         else:
             coefs, intercepts = _sigmoid_start(rows.shape[1], sizes, rows.dtype, seed)
         # The softmax layer starts at zero: it is a convex problem of its own, and until it knows
@@ -422,13 +446,30 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
             nn.Layer(w, b, "sigmoid" if i < hidden else "none", self.dropout * (i < hidden))
             for i, (w, b) in enumerate(zip(self.coefs_, self.intercepts_, strict=True))
         ]
-        return nn.Net(layers)
+        return nn.Net(layers, self.input_dropout)
 
     def _scores(self, x: Any) -> np.ndarray:
         check_is_fitted(self)
         rows = read_rows(self, x, reset=False, dtype=self.coefs_[0].dtype, units=nn.Bernoulli())
         net = self._net()
         return rows.map(lambda part: net.forward(part).outputs[-1])
+
+
+def _check_pretrain(op: str, pretrain: Any, sizes: tuple[int, ...]) -> None:
+    if isinstance(pretrain, (bool, np.bool_, DBN)):
+        return
+    dbn = pretrain.estimator if isinstance(pretrain, FrozenEstimator) else None
+    if not isinstance(dbn, DBN):
+        raise TypeError(
+            f"{op}: pretrain must be True, False, a DBN or a FrozenEstimator of one; "
+            f"got {pretrain!r}"
+        )
+    check_is_fitted(dbn)
+    theirs = tuple(len(rbm.components_) for rbm in dbn.rbms_)
+    if theirs != sizes:
+        raise ValueError(
+            f"{op}: n_components must be those of pretrain's DBN, {theirs}; got {sizes}"
+        )
 
 
 def _codes_of(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -11,15 +11,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 import layerwise
-from layerwise.ops import BitMatrix
 from layerwise.ops.config import get_isa
 from layerwise.storage import describe, read_document, remove_leftovers, write_document
 
 from .callbacks import Callback
 from .loop import Position, Run
+from .units import dense
 
 __all__ = ["Checkpoint", "fingerprint", "restore_arrays"]
 
@@ -333,7 +332,7 @@ def fingerprint(rows: Any, y: Any = None, weight: Any = None) -> dict[str, str]:
     digest = hashlib.sha256()
     for start in range(0, taken, size):
         index = np.arange(start, min(start + size, taken)) * n // taken
-        digest.update(np.ascontiguousarray(_dense(rows[index], rows.dtype)).data)
+        digest.update(np.ascontiguousarray(dense(rows[index], rows.dtype)).data)
     found = {
         "shape of X": shape,
         "dtype of training": str(rows.dtype),
@@ -343,9 +342,3 @@ def fingerprint(rows: Any, y: Any = None, weight: Any = None) -> dict[str, str]:
         if values is not None:
             found[f"hash of {name}"] = hashlib.sha256(describe(values).encode()).hexdigest()
     return found
-
-
-def _dense(x: Any, dtype: Any) -> np.ndarray:
-    if isinstance(x, BitMatrix):
-        return x.unpack(dtype)
-    return np.asarray(x.toarray() if sp.issparse(x) else x)

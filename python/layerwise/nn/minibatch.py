@@ -93,7 +93,8 @@ class Rows:
     def __getitem__(self, index: slice | np.ndarray) -> Any:
         """Take some of the rows; a slice of a dense array of the right dtype is a view."""
         if isinstance(self.x, np.ndarray) and not isinstance(index, slice):
-            part = self.x.take(index, axis=0)  # faster than by brackets
+            # Faster than by brackets, and in this mode than with a check of every index.
+            part = self.x.take(index, axis=0, mode="clip")
         else:
             part = self.x[index]
         return part.astype(self.dtype) if self._converts else part
@@ -132,6 +133,18 @@ class Rows:
     def parts(self) -> Iterator[Rows]:
         """Yield the data as they came: all at once."""
         yield self
+
+    def packed(self) -> Rows:
+        """Give rows of zeros and ones in floats as bits, which are read in a fraction of the time.
+
+        Others stay as they are.
+        """
+        if type(self) is not Rows or not isinstance(self.x, np.ndarray):
+            return self
+        try:
+            return Rows(BitMatrix.pack(self.x), self.dtype)
+        except ValueError:  # there is another value
+            return self
 
     def minibatches(self, batch_size: int, **options: Any) -> Minibatches:
         """Cut into minibatches; the options are those of `Minibatches`."""

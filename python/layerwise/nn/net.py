@@ -17,6 +17,7 @@ from .losses import Loss, SoftmaxCrossEntropy
 from .minibatch import Batch, Rows
 from .optim import SGD
 from .schedules import Rate
+from .units import dense
 
 __all__ = ["Layer", "Net", "NetMonitor", "NetTrainer", "OutputFirst"]
 
@@ -46,6 +47,8 @@ class Net:
     Parameters
     ----------
     layers : sequence of Layer
+    input_dropout : float, default 0.0
+        Probability with which an input is left out of a pass in training.
 
     Examples
     --------
@@ -56,8 +59,9 @@ class Net:
     array([[5.]])
     """
 
-    def __init__(self, layers: Sequence[Layer]) -> None:
+    def __init__(self, layers: Sequence[Layer], input_dropout: float = 0.0) -> None:
         self.layers = list(layers)
+        self.input_dropout = input_dropout
         self._workspace = Workspace()
 
     @property
@@ -75,8 +79,8 @@ class Net:
         ----------
         x : ndarray, BitMatrix or CSR of shape (n, in)
         rng : Philox, optional
-            Stream of the dropout, whose layer word counts up from the given one. Without it
-            nothing is dropped.
+            Stream of the dropout, whose layer word counts up from the given one, the inputs' being
+            the last. Without it nothing is dropped.
 
         Returns
         -------
@@ -84,6 +88,9 @@ class Net:
             ``outputs[-1]`` is what the loss takes.
         """
         run = Pass(rng=rng)
+        if rng is not None and self.input_dropout > 0:
+            stream = rng.at(layer=rng.layer + len(self.layers))
+            x = ops.dropout(dense(x, self.layers[0].w.dtype), self.input_dropout, rng=stream)
         for i, layer in enumerate(self.layers):
             run.inputs.append(x)
             y = ops.dense(x, layer.w, layer.b, layer.activation, workspace=self._workspace)

@@ -134,6 +134,7 @@ class RBMTrainer:
             weight_decay=weight_decay,
             velocities=None if state is None else state["velocities"],
         )
+        self._velocities = Parameters(**self.optimiser.velocities)
         self._rng = Philox(seed, layer=layer)
         self._workspace = Workspace()
         self.rule_state: dict[str, Any] = (
@@ -157,7 +158,7 @@ class RBMTrainer:
                 self.pair,
                 batch.x,
                 self.parameters,
-                Parameters(**self.optimiser.velocities),
+                self._velocities,
                 self.optimiser.step(t),
                 rng,
                 self.rule_state,

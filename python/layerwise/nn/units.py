@@ -164,10 +164,10 @@ class BernoulliBernoulli(Pair):
         return BitMatrix.pack(ops.uniform(rng, Purpose.gibbs_init, (n, len(odds))) < odds)
 
 
-def dense(x: Any) -> np.ndarray:
-    """Give a matrix of any encoding as an array; one that is dense is not copied."""
+def dense(x: Any, dtype: Any = np.float32) -> np.ndarray:
+    """Give a matrix of any encoding as an array; bits in `dtype`, a dense one not copied."""
     if isinstance(x, BitMatrix):
-        return x.unpack()
+        return x.unpack(dtype)
     values: np.ndarray = x.toarray() if sp.issparse(x) else x
     return values
 

@@ -191,7 +191,9 @@ class BitMatrix:
 
         A slice of step 1 shares memory with this matrix; everything else is a copy.
         """
-        if not isinstance(rows, slice):
+        if isinstance(rows, slice):
+            words = self.words[rows]
+        else:
             rows = np.asarray(rows)
             if rows.size == 0 and rows.ndim == 1:
                 rows = rows.astype(np.intp)
@@ -200,7 +202,8 @@ class BitMatrix:
                     "BitMatrix: rows are selected by a slice, a 1-D index array or a 1-D mask; "
                     f"got shape {rows.shape}, dtype {rows.dtype} (one row is x[i:i+1])"
                 )
-        return BitMatrix._wrap(np.ascontiguousarray(self.words[rows]), self.cols)
+            words = self.words[rows] if rows.dtype == bool else self.words.take(rows, axis=0)
+        return BitMatrix._wrap(np.ascontiguousarray(words), self.cols)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BitMatrix):

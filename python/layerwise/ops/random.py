@@ -67,9 +67,8 @@ class Philox:
     rows: int | np.ndarray = 0
 
     def __post_init__(self) -> None:
-        for name, limit in _LIMITS.items():
-            value = check_integer("Philox", name, getattr(self, name), 0, limit - 1)
-            object.__setattr__(self, name, value)
+        for name in _LIMITS:
+            object.__setattr__(self, name, _check_word(name, getattr(self, name)))
         object.__setattr__(self, "rows", _row_ids(self.rows))
 
     def at(self, *, step: int | None = None, layer: int | None = None, rows: Any = None) -> Philox:
@@ -85,12 +84,17 @@ class Philox:
         -------
         Philox
         """
-        return Philox(
-            self.seed,
-            self.step if step is None else step,
-            self.layer if layer is None else layer,
-            self.rows if rows is None else rows,
-        )
+        # Every update of a training run comes by here: what this object has is not checked again.
+        other = object.__new__(Philox)
+        values = vars(other)
+        values.update(vars(self))
+        if step is not None:
+            values["step"] = _check_word("step", step)
+        if layer is not None:
+            values["layer"] = _check_word("layer", layer)
+        if rows is not None:
+            values["rows"] = _row_ids(rows)
+        return other
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Philox):
@@ -177,6 +181,10 @@ def _draw(
         raise ValueError(f"{op}: sizes must not be negative; got shape {shape}")
     check_rng(op, rng, rows)
     return philox.stream(kind, rng, Purpose(purpose), (rows, units))
+
+
+def _check_word(name: str, value: Any) -> int:
+    return check_integer("Philox", name, value, 0, _LIMITS[name] - 1)
 
 
 def _row_ids(rows: Any) -> int | np.ndarray:

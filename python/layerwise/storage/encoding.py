@@ -214,7 +214,7 @@ class _Encoder:
 
 def _state_of(value: Any) -> Mapping[str, Any]:
     """Return what a registered object is made from again."""
-    if hasattr(value, "_stored_state"):
+    if hasattr(type(value), "_stored_state"):  # a FrozenEstimator hands on its estimator's
         state: Mapping[str, Any] = value._stored_state()
         return state
     if dataclasses.is_dataclass(value):
