@@ -11,6 +11,7 @@ from PIL import Image
 
 import layerwise
 from layerwise import DBN, RBM, DBNClassifier, cli, reproduce, viz
+from layerwise.datasets import load_mnist
 
 from .processes import run
 
@@ -169,3 +170,20 @@ def test_reproduce_names_what_it_knows(recipe, capsys):
     assert cli.main(["reproduce", "product"]) == 1
     assert "NAME must be one of: " in (err := capsys.readouterr().err)
     assert "sum" in err and err.endswith("got 'product'\n")
+
+
+def test_the_network_of_the_tutorial_runs_in_a_short_form(here, capsys):
+    for _ in range(2):  # the second run finds its nets trained
+        assert cli.main(["reproduce", "mnist-dbn", "--quick", "--seeds", "3"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+    models = [line.split(",")[0].strip() for line in lines if "labels" in line and "min" in line]
+    assert sorted(models) == ["DBN", "DBN", "SVM", "random start", "random start"]
+    output = here / "layerwise-mnist-dbn"
+    found = json.loads((output / "results.json").read_text())["results"]
+    errors = {(each["model"], each["n_labels"]): each["error"] for each in found}
+    assert len(errors) == 5
+    assert errors["SVM", 1000] < 0.15
+    net = layerwise.load(output / "dbn-3.safetensors")
+    test = load_mnist("small")
+    assert 1 - net.score(test.test_images, test.test_labels) == errors["DBN", 1000]
+    assert (output / "filters.png").stat().st_size > 1000
