@@ -34,17 +34,19 @@ _QUICK_SIZES = (50, 50, 100)
 _QUICK_ROWS = 1000
 _SAVE_SECONDS = 60.0
 
-_PRETRAINING: dict[str, Any] = {"learning_rate": 0.1, "batch_size": 100, "n_iter": 30}
+_PRETRAINING: dict[str, Any] = {"learning_rate": 0.1, "batch_size": 100, "n_iter": 50}
 _TUNING: dict[str, Any] = {
-    "learning_rate": 0.8, "batch_size": 200, "n_iter": 20, "dropout": 0.3, "input_dropout": 0.2,
+    "learning_rate": 0.4, "batch_size": 100, "n_iter": 20, "dropout": 0.3, "input_dropout": 0.1,
 }  # fmt: skip
-_PLAIN: dict[str, Any] = _TUNING
+_PLAIN: dict[str, Any] = {
+    "learning_rate": 0.2, "batch_size": 100, "n_iter": 20, "input_dropout": 0.1,
+}  # fmt: skip
 _SVM: dict[str, Any] = {"C": 10.0, "gamma": 0.025}
 # Where there are fewer labels there are more epochs, of smaller batches where they are very few.
-_FEW: dict[int, dict[str, int]] = {
-    10_000: {"n_iter": 40},
-    1_000: {"n_iter": 100},
-    100: {"n_iter": 200, "batch_size": 20},
+_FEW: dict[int, dict[str, Any]] = {
+    10_000: {"n_iter": 30},
+    1_000: {"n_iter": 100, "batch_size": 20, "learning_rate": 0.2},
+    100: {"n_iter": 200, "batch_size": 20, "learning_rate": 0.1, "input_dropout": 0.2},
 }
 _PUBLISHED = {60_000: (98.7, 98.2), 10_000: (97.3, 94.7), 1_000: (93.7, 88.7), 100: (81.7, 76.0)}
 
