@@ -34,7 +34,7 @@ _QUICK_SIZES = (50, 50, 100)
 _QUICK_ROWS = 1000
 _SAVE_SECONDS = 60.0
 
-_PRETRAINING: dict[str, Any] = {"learning_rate": 0.1, "batch_size": 100, "n_iter": 50}
+_PRETRAINING: dict[str, Any] = {"learning_rate": 0.1, "batch_size": 100, "n_iter": 35}
 _TUNING: dict[str, Any] = {
     "learning_rate": 0.4, "batch_size": 100, "n_iter": 20, "dropout": 0.3, "input_dropout": 0.1,
 }  # fmt: skip
