@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 namespace layerwise {
 namespace {
@@ -48,12 +49,12 @@ public:
         return took_part;
     }
 
-private:
     static int alone(void (*work)(void*, int), void* context) {
         work(context, 0);
         return 1;
     }
 
+private:
     int lead(int size, void (*work)(void*, int), void* context) {
         work_ = work, context_ = context;
         seats_ = static_cast<uint16_t>(size - 1 < workers_ ? size - 1 : workers_);
@@ -149,20 +150,22 @@ std::atomic<Team*> the_team{nullptr};
 [[maybe_unused]] const int fork_handler =
     pthread_atfork(nullptr, nullptr, [] { the_team.store(nullptr, std::memory_order_relaxed); });
 
-Team& team() {
+// Null where there is no memory for one: callers are without the GIL and must not throw.
+Team* team() {
     Team* found = the_team.load(std::memory_order_acquire);
     if (found == nullptr) {
-        auto* made = new Team;
-        if (the_team.compare_exchange_strong(found, made)) return *made;
+        auto* made = new (std::nothrow) Team;
+        if (the_team.compare_exchange_strong(found, made)) return made;
         delete made;
     }
-    return *found;
+    return found;
 }
 
 }  // namespace
 
 int run_team(int size, void (*work)(void* context, int thread), void* context) {
-    return team().run(size, work, context);
+    Team* const found = team();
+    return found != nullptr ? found->run(size, work, context) : Team::alone(work, context);
 }
 
 void wait_for_full_teams(bool wait) { full_teams.store(wait, std::memory_order_relaxed); }

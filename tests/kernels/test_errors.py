@@ -56,6 +56,17 @@ def test_wrong_shapes_are_refused(backend, dtype, op, rng):
             getattr(backend, op)(*arrays[:i], bad, *arrays[i + 1 :], **options)
 
 
+@pytest.mark.parametrize("op", cases.OPS)
+def test_addresses_and_strides_between_elements_are_refused(backend, dtype, op, rng):
+    arrays, options, _ = _arrays(op, rng, dtype)
+    for i, array in enumerate(arrays):
+        packed = np.zeros(array.shape, [("flag", "u1"), ("x", array.dtype)])
+        packed["x"] = array
+        for bad in (harness.byte_misaligned(array), packed["x"]):
+            with pytest.raises(ValueError, match=f"^{op}: .* must be aligned to its item size"):
+                getattr(backend, op)(*arrays[:i], bad, *arrays[i + 1 :], **options)
+
+
 def _free(op, position, axis):
     """Whether an axis of an argument may have any size."""
     rows = {"gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_cd_update"}

@@ -114,7 +114,8 @@ class Signature:
                 continue
             # Written out for NumPy: these few lines run for every operand of every call.
             own: Library | None = NUMPY
-            own_dtype = _FLOATS.get(x.dtype) if type(x) is np.ndarray else None
+            plain = type(x) is np.ndarray and x.flags.aligned
+            own_dtype = _FLOATS.get(x.dtype) if plain else None
             if own_dtype is None or operand.kind in ("bits", "int"):
                 x, own, own_dtype = self._classify(operand, x)
             if own_dtype != dtype and own_dtype:
@@ -161,6 +162,7 @@ class Signature:
                 if array is not None:
                     x, library = array, library_of(self.op, operand.name, array)
             if library is not None:
+                self._check_aligned(operand, x)
                 return x, library, self._dtype(operand, x)
         raise TypeError(
             f"{self.op}: {operand.name} must be {_WANTED[operand.kind]}; got {_type_name(x)}"
@@ -176,6 +178,13 @@ class Signature:
             raise ValueError(
                 f"{self.op}: {name} must have column indices that are sorted and unique; got some "
                 f"that are not (call {name}.sum_duplicates())"
+            )
+
+    def _check_aligned(self, operand: _Operand, x: Any) -> None:
+        if isinstance(x, np.ndarray) and not x.flags.aligned:
+            raise ValueError(
+                f"{self.op}: {operand.name} must be aligned to its item size; got an array whose "
+                f"address or strides {x.strides} are not multiples of it: copy it first"
             )
 
     def _dtype(self, operand: _Operand, x: Any) -> str:
