@@ -19,6 +19,21 @@ IN_PLACE = {  # arguments overwritten
     "sgd_momentum": range(2),
 }
 
+ENCODED = {  # arguments that may be bit-packed or CSR
+    "dense": (0,),
+    "dense_dw": (1,),
+    "dense_dw_update": (1,),
+    "gemm": (0, 1),
+    "gibbs_cd": (0,),
+    "gibbs_cd_update": (0,),
+    "gibbs_free_energy": (0,),
+    "gibbs_hidden": (0,),
+    "gibbs_pseudo_likelihood": (0,),
+    "gibbs_visible": (0,),
+    "lasso": (0,),
+    "omp": (0,),
+}
+
 
 def arguments(
     op: str, rng: np.random.Generator, dtype: Any, n: int, d: int, f: int
@@ -66,11 +81,16 @@ def arguments(
 
 def call(backend: Any, op: str, arrays: list[Any], options: dict[str, Any]) -> list[np.ndarray]:
     """The results of a call as a list of arrays; what is updated in place works on copies."""
-    if op in IN_PLACE:
-        arrays = [x.copy() if i in IN_PLACE[op] else x for i, x in enumerate(arrays)]
-        getattr(backend, op)(*arrays, **options)
-        return [arrays[i] for i in IN_PLACE[op]]
+    own = IN_PLACE.get(op, ())
+    arrays = [x.copy() if i in own else x for i, x in enumerate(arrays)]
+    return results(backend, op, arrays, options)
+
+
+def results(backend: Any, op: str, arrays: list[Any], options: dict[str, Any]) -> list[np.ndarray]:
+    """The same, but what is updated in place are the arrays themselves."""
     result = getattr(backend, op)(*arrays, **options)
+    if op in IN_PLACE:
+        return [arrays[i] for i in IN_PLACE[op]]
     parts = result if isinstance(result, tuple) else (result,)
     return [part.words if isinstance(part, ops.BitMatrix) else part for part in parts]
 

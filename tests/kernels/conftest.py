@@ -1,28 +1,17 @@
 import pytest
 
-from layerwise.ops import _arrays
-
 from . import harness
 
 
 @pytest.fixture(params=harness.backend_names())
-def backend(request, monkeypatch):
+def backend(request):
     """Each backend that is here, its outputs and scratch memory between sentinels."""
     name = request.param
     reason = harness.missing(name)
     if reason is not None:
         pytest.fail(f"{name} is required, but {reason}")
-    memory = harness.GuardedMemory()
-    unguarded = _arrays.Library.empty
-
-    def guarded(library, shape, dtype):
-        if library.name != "numpy":
-            return unguarded(library, shape, dtype)
-        return memory.empty(shape, dtype)
-
-    monkeypatch.setattr(_arrays.Library, "empty", guarded)
-    yield harness.Backend(name)
-    memory.check()
+    with harness.guarded_outputs():
+        yield harness.Backend(name)
 
 
 @pytest.fixture

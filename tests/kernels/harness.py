@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from types import SimpleNamespace
@@ -20,6 +22,7 @@ import scipy.sparse
 
 import layerwise
 from layerwise import ops
+from layerwise.ops import _arrays
 from layerwise.reference import gemm as ref_gemm
 from layerwise.reference import philox
 
@@ -229,6 +232,24 @@ class GuardedMemory:
             if not (before == _SENTINEL).all() or not (after == _SENTINEL).all():
                 side = "before" if not (before == _SENTINEL).all() else "after"
                 raise AssertionError(f"memory {side} an output of {nbytes} bytes was written to")
+
+
+@contextmanager
+def guarded_outputs() -> Iterator[None]:
+    """NumPy outputs and scratch memory of all ops between sentinels, checked at the end."""
+    memory, unguarded = GuardedMemory(), _arrays.Library.empty
+
+    def guarded(library: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+        if library.name != "numpy":
+            return unguarded(library, shape, dtype)
+        return memory.empty(shape, dtype)
+
+    _arrays.Library.empty = guarded  # type: ignore[method-assign]
+    try:
+        yield
+        memory.check()
+    finally:
+        _arrays.Library.empty = unguarded  # type: ignore[method-assign]
 
 
 class GuardedView:
