@@ -1,19 +1,24 @@
 """Layers, learning rules, optimisers and the one training loop, below the estimators."""
 
+from .blocks import BLOCK_ELEMENTS, row_blocks, run_blocks
 from .bound import variational_bound
 from .callbacks import Callback, History, Monitor, Progress
 from .checkpoint import Checkpoint, fingerprint, restore_arrays
 from .composed import composed_cd
+from .encodings import ENCODINGS, Centroids, soft_threshold_codes
+from .kmeans import Clusters, kmeans, nearest
 from .learning import CD, PCD, Dropout, LearningRule, rule_of
 from .loop import Position, Run, Stepper, fit
-from .losses import Loss, SoftmaxCrossEntropy
+from .losses import Loss, SoftmaxCrossEntropy, SquaredHinge
 from .mapped import MappedRows
 from .minibatch import Batch, LiftedRows, Minibatches, Rows, RowsAt
 from .minimise import NetMinimiser
 from .monitor import MONITORED_ROWS, RBMMonitor, advice, rbm_metrics
 from .net import Layer, Net, NetMonitor, NetTrainer, OutputFirst
 from .optim import SGD
+from .patches import PatchGrid, normalise_contrast
 from .penalties import L1, BatchMeans, Centring, Correction, MaxNorm, SparsityTarget
+from .pooling import POOLINGS, Cell, Pool, pyramid_cells
 from .rbm import RBMTrainer, gibbs_chain, random_weights
 from .schedules import (
     Constant,
@@ -38,20 +43,27 @@ from .units import (
     pair_of,
     units_of,
 )
+from .whitening import Moments, zca
 
 __all__ = [
+    "BLOCK_ELEMENTS",
     "CD",
+    "ENCODINGS",
     "L1",
     "MONITORED_ROWS",
     "PCD",
+    "POOLINGS",
     "SGD",
     "Batch",
     "BatchMeans",
     "Bernoulli",
     "BernoulliBernoulli",
     "Callback",
+    "Cell",
     "Centring",
+    "Centroids",
     "Checkpoint",
+    "Clusters",
     "Constant",
     "Correction",
     "Dropout",
@@ -67,6 +79,7 @@ __all__ = [
     "MappedRows",
     "MaxNorm",
     "Minibatches",
+    "Moments",
     "Monitor",
     "Net",
     "NetMinimiser",
@@ -75,6 +88,8 @@ __all__ = [
     "OutputFirst",
     "Pair",
     "Parameters",
+    "PatchGrid",
+    "Pool",
     "Position",
     "Progress",
     "RBMMonitor",
@@ -87,6 +102,7 @@ __all__ = [
     "Scheduler",
     "SoftmaxCrossEntropy",
     "SparsityTarget",
+    "SquaredHinge",
     "Step",
     "Stepper",
     "StreamBatches",
@@ -98,12 +114,20 @@ __all__ = [
     "fingerprint",
     "fit",
     "gibbs_chain",
+    "kmeans",
+    "nearest",
+    "normalise_contrast",
     "pair_of",
     "permutation",
+    "pyramid_cells",
     "random_weights",
     "rbm_metrics",
     "restore_arrays",
+    "row_blocks",
     "rule_of",
+    "run_blocks",
+    "soft_threshold_codes",
     "units_of",
     "variational_bound",
+    "zca",
 ]

@@ -1,0 +1,112 @@
+"""Codes that need no optimisation: assignments to centroids, thresholded correlations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layerwise import ops
+
+__all__ = ["ENCODINGS", "Centroids", "soft_threshold_codes"]
+
+ENCODINGS = ("hard", "soft", "triangle")
+
+
+class Centroids:
+    """Distances from signals to centroids, and the codes that are made of them.
+
+    Parameters
+    ----------
+    centres : ndarray of shape (K, d)
+
+    Notes
+    -----
+    A squared distance is one product: ``[x, |x|^2] [-2 c, 1]' + |c|^2`` with the origin moved to
+    the mean of the centroids, for less cancellation; what rounding leaves below zero the epilogue
+    cuts off.
+
+    References
+    ----------
+    A. Coates, H. Lee, A. Ng (2011). An analysis of single-layer networks in unsupervised feature
+    learning. AISTATS, section 3.2.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise.nn import Centroids
+    >>> centroids = Centroids(np.array([[0.0], [4.0]]))
+    >>> x = np.array([[1.0], [2.5]])
+    >>> centroids.squared_distances(x)
+    array([[1.  , 9.  ],
+           [6.25, 2.25]])
+    >>> centroids.triangle(x)
+    array([[1. , 0. ],
+           [0. , 0.5]])
+    """
+
+    def __init__(self, centres: np.ndarray) -> None:
+        self._origin = centres.mean(axis=0, dtype=np.float64).astype(centres.dtype)
+        moved = centres - self._origin
+        self._squares = np.square(moved).sum(axis=1)
+        self._factor = np.ones((centres.shape[1] + 1, len(centres)), centres.dtype)
+        np.multiply(moved.T, -2, out=self._factor[:-1])
+
+    def squared_distances(self, x: np.ndarray) -> np.ndarray:
+        """Compute the squared distances (n, K) of rows (n, d)."""
+        extended = np.empty((len(x), x.shape[1] + 1), x.dtype)
+        moved = np.subtract(x, self._origin, out=extended[:, :-1])
+        np.square(moved).sum(axis=1, out=extended[:, -1])
+        return ops.gemm(extended, self._factor, bias=self._squares, activation="relu")
+
+    def hard(self, x: np.ndarray) -> np.ndarray:
+        """Compute codes (n, K): 1 for the nearest centroid, the first of several, else 0."""
+        distances = self.squared_distances(x)
+        codes = np.zeros_like(distances)
+        codes[np.arange(len(x)), distances.argmin(axis=1)] = 1
+        return codes
+
+    def soft(self, x: np.ndarray, gamma: float) -> np.ndarray:
+        """Compute codes (n, K) ``exp(-gamma d^2)`` of squared distances, scaled to a sum of 1."""
+        codes = self.squared_distances(x)
+        codes -= codes.min(axis=1, keepdims=True)
+        codes *= -gamma
+        np.exp(codes, out=codes)
+        codes /= codes.sum(axis=1, keepdims=True)
+        return codes
+
+    def triangle(self, x: np.ndarray) -> np.ndarray:
+        """Compute codes (n, K) ``max(0, mean(z) - z)`` of the distances z of each row."""
+        codes = self.squared_distances(x)
+        np.sqrt(codes, out=codes)
+        np.subtract(codes.mean(axis=1, keepdims=True), codes, out=codes)
+        return np.maximum(codes, 0, out=codes)
+
+
+def soft_threshold_codes(x: np.ndarray, dictionary: np.ndarray, alpha: float) -> np.ndarray:
+    """Compute ``[max(0, x D' - alpha), max(0, -x D' - alpha)]``, in one product.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d)
+    dictionary : ndarray of shape (K, d)
+        Atoms D, one a row.
+    alpha : float
+
+    Returns
+    -------
+    ndarray of shape (n, 2 K)
+
+    References
+    ----------
+    A. Coates, A. Ng (2011). The importance of encoding versus training with sparse coding and
+    vector quantization. ICML, equation 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise.nn import soft_threshold_codes
+    >>> soft_threshold_codes(np.array([[3.0, -2.0]]), np.eye(2), 0.5)
+    array([[2.5, 0. , 0. , 1.5]])
+    """
+    factor = np.concatenate([dictionary, -dictionary]).T
+    bias = np.full(factor.shape[1], -alpha, x.dtype)
+    return ops.gemm(x, factor, bias=bias, activation="relu")
