@@ -16,7 +16,18 @@ from layerwise.ops.config import num_threads, use_backend
 
 if TYPE_CHECKING:
     from layerwise import datasets, models, nn, ops, reference, storage
-    from layerwise.models import DBN, RBM, DBNClassifier, load
+    from layerwise.models import (
+        DBN,
+        RBM,
+        ZCA,
+        ContrastNormalizer,
+        DBNClassifier,
+        ImageFeatures,
+        PatchExtractor,
+        SpatialPyramid,
+        VectorQuantizer,
+        load,
+    )
 
 try:
     __version__ = version("layerwise")
@@ -26,7 +37,13 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 __all__ = [
     "DBN",
     "RBM",
+    "ZCA",
+    "ContrastNormalizer",
     "DBNClassifier",
+    "ImageFeatures",
+    "PatchExtractor",
+    "SpatialPyramid",
+    "VectorQuantizer",
     "__version__",
     "datasets",
     "load",
@@ -41,7 +58,18 @@ __all__ = [
 ]
 
 _MODULES = ("datasets", "models", "nn", "ops", "reference", "storage")
-_OF_MODELS = ("DBN", "RBM", "DBNClassifier", "load")
+_OF_MODELS = (
+    "DBN",
+    "RBM",
+    "ZCA",
+    "ContrastNormalizer",
+    "DBNClassifier",
+    "ImageFeatures",
+    "PatchExtractor",
+    "SpatialPyramid",
+    "VectorQuantizer",
+    "load",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,23 @@
 
 from .classifier import DBNClassifier
 from .dbn import DBN
+from .image_features import ImageFeatures
+from .patches import ContrastNormalizer, PatchExtractor
 from .persistence import load
 from .rbm import RBM
+from .spatial_pyramid import SpatialPyramid
+from .vector_quantizer import VectorQuantizer
+from .zca import ZCA
 
-__all__ = ["DBN", "RBM", "DBNClassifier", "load"]
+__all__ = [
+    "DBN",
+    "RBM",
+    "ZCA",
+    "ContrastNormalizer",
+    "DBNClassifier",
+    "ImageFeatures",
+    "PatchExtractor",
+    "SpatialPyramid",
+    "VectorQuantizer",
+    "load",
+]

@@ -61,14 +61,20 @@ def check_fitted(table: Mapping[str, Check], fitted: Mapping[str, Any]) -> None:
             check(name, fitted[name], sizes)
 
 
-def array(*axes: str) -> Check:
-    """Check for finite float32 or float64 values, of one dtype throughout the estimator."""
+def array(*axes: str, own_dtype: Any = None) -> Check:
+    """Check for finite float32 or float64 values, of one dtype throughout the estimator.
+
+    An array with a dtype of its own, whatever the others have, names it.
+    """
 
     def check(name: str, value: Any, sizes: Sizes) -> None:
         dtype = getattr(value, "dtype", type(value).__name__)
         if not isinstance(value, np.ndarray) or dtype not in (np.float32, np.float64):
             raise ValueError(f"{name} must be a float32 or float64 array; got {dtype}")
-        if sizes.setdefault("dtype", dtype) != dtype:
+        if own_dtype is not None:
+            if dtype != own_dtype:
+                raise ValueError(f"{name} must be {np.dtype(own_dtype)}; got {dtype}")
+        elif sizes.setdefault("dtype", dtype) != dtype:
             raise ValueError(f"{name} must be {sizes['dtype']} like the others; got {dtype}")
         if value.ndim != len(axes) or any(
             sizes.setdefault(axis, size) != size
