@@ -4,8 +4,8 @@ Permutation-invariant, no distortions. Everything was chosen on the first 50,000
 the error on the other 10,000; then the nets are trained on all 60,000, and the test digits are
 looked at once, at the end.
 
-What was tried, seed 0, momentum 0.9, a rate that falls to zero, 20 epochs of fine-tuning unless said
-otherwise; the error is that on the 10,000 digits:
+What was tried, with seed 0, momentum 0.9, a rate that falls to zero over 20 epochs of fine-tuning
+(unless another number is given); the error is that on the 10,000 digits:
 
 ===========  ====  =====  ================  =====================================
 pretraining  rate  batch  dropout           error in %
@@ -14,8 +14,8 @@ pretraining  rate  batch  dropout           error in %
 15           0.4   100    0.3, inputs 0.1   1.30
 50           0.4   100    0.3, inputs 0.1   1.15
 50           0.8   200    0.3, inputs 0.2   1.22
-none         0.1   100    0.2, inputs 0.1   2.74 (after 18 epochs)
-none         0.1   100    0, inputs 0.2     2.35 (after 18)
+none         0.1   100    0.2, inputs 0.1   2.68
+none         0.1   100    0, inputs 0.2     2.24
 none         0.2   100    0, inputs 0.1     2.36 (after 15 of 30, broken off)
 none         0.4   100    0.3, inputs 0.1   70 (after 6, broken off)
 none         0.8   200    0.3, inputs 0.2   none (broken off)
