@@ -26,7 +26,8 @@ class LabelledImages(NamedTuple):
     Attributes
     ----------
     train_images : ndarray of shape (n_train, 784) or (n_train, 28, 28)
-        Pixels row by row from the top left: 0 is background, 1 (255 in uint8) full ink.
+        Pixels row by row from the top left: 0 is background, 1 (255 in uint8) full ink. Photographs
+        have another size, and their colours side by side: (n_train, 32, 32, 3) for CIFAR-10.
     train_labels : ndarray of shape (n_train,), int64
         The class of each image, 0 to 9.
     test_images : ndarray of shape (n_test, 784) or (n_test, 28, 28)
