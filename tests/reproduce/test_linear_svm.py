@@ -1,0 +1,50 @@
+"""The linear machine of recipes: scikit-learn's solution, a penalty chosen on held-out rows."""
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from layerwise.reproduce import _linear_svm
+from layerwise.reproduce._linear_svm import fit_linear_svm, standardise
+
+
+@pytest.fixture
+def data(rng):
+    y = rng.integers(0, 3, 400)
+    return rng.normal(size=(400, 6)) + 0.7 * np.eye(3, 6)[y], y
+
+
+@pytest.mark.parametrize("decay", [0.3, 0.01])
+def test_it_is_the_machine_of_scikit_learn(decay, data, monkeypatch):
+    monkeypatch.setattr(_linear_svm, "_ITERATIONS", 1000)
+    x, y = data
+    ours = fit_linear_svm(x, y, [decay], 100).net.layers[0]
+    theirs = LinearSVC(  # which penalises the bias, so it is made cheap
+        C=1 / (decay * len(x)), dual=False, tol=1e-10, intercept_scaling=1e3, max_iter=10**5
+    ).fit(x, y)
+    np.testing.assert_allclose(ours.w, theirs.coef_, atol=1e-3)
+    np.testing.assert_allclose(ours.b, theirs.intercept_, atol=1e-3)
+
+
+def test_the_penalty_is_the_best_on_the_last_rows_and_the_machine_that_of_all(data):
+    x, y = data
+    svm = fit_linear_svm(x, y, [1e4, 1.0, 0.01], 150)
+    assert set(svm.held_out) == {1e4, 1.0, 0.01}
+    assert svm.held_out[svm.weight_decay] == min(svm.held_out.values())
+    alone = fit_linear_svm(x, y, [svm.weight_decay], 1).net.layers[0]
+    np.testing.assert_allclose(svm.net.layers[0].w, alone.w, atol=1e-3)
+    assert 0 < svm.error(x, y) < 0.5
+    assert svm.error(x, (y + 1) % 3) > 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_are_standardised_in_place_part_by_part(dtype, rng, monkeypatch):
+    monkeypatch.setattr(_linear_svm, "_ROWS", 7)
+    train, test = (3 + 2 * rng.normal(size=(n, 4)).astype(dtype) for n in (50, 20))
+    scaler = StandardScaler().fit(train)
+    expected = scaler.transform(train), scaler.transform(test)
+    standardise(train, test)
+    for found, wanted in zip((train, test), expected, strict=True):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
