@@ -11,6 +11,7 @@ from layerwise import (
     ContrastNormalizer,
     ImageFeatures,
     PatchExtractor,
+    SoftThresholdCoder,
     SpatialPyramid,
     VectorQuantizer,
 )
@@ -23,6 +24,7 @@ ESTIMATORS = [
     VectorQuantizer(4),
     VectorQuantizer(4, encoding="hard", init="random"),
     VectorQuantizer(4, encoding="soft"),
+    SoftThresholdCoder(VectorQuantizer(4, random_state=0)),
     PatchExtractor(),
     SpatialPyramid(),
     ImageFeatures(),

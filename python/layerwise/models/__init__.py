@@ -6,6 +6,7 @@ from .image_features import ImageFeatures
 from .patches import ContrastNormalizer, PatchExtractor
 from .persistence import load
 from .rbm import RBM
+from .soft_threshold import SoftThresholdCoder
 from .spatial_pyramid import SpatialPyramid
 from .vector_quantizer import VectorQuantizer
 from .zca import ZCA
@@ -18,6 +19,7 @@ __all__ = [
     "DBNClassifier",
     "ImageFeatures",
     "PatchExtractor",
+    "SoftThresholdCoder",
     "SpatialPyramid",
     "VectorQuantizer",
     "load",
