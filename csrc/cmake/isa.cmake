@@ -57,11 +57,12 @@ if(LAYERWISE_CORRUPT)
   string(TOUPPER "LW_CORRUPT_${LAYERWISE_CORRUPT}" _corrupt)
 endif()
 
-# A family: csrc/<name>/<name>_bind.cpp into the module, csrc/<name>/*_cpu.cpp once a level,
+# A family: csrc/<name>/*_bind.cpp into the module, csrc/<name>/*_cpu.cpp once a level,
 # csrc/<name>/*_cuda.cu where CUDA is on.
 function(layerwise_family name)
   set(directory ${PROJECT_SOURCE_DIR}/csrc/${name})
-  target_sources(_core PRIVATE ${directory}/${name}_bind.cpp)
+  file(GLOB bindings CONFIGURE_DEPENDS ${directory}/*_bind.cpp)
+  target_sources(_core PRIVATE ${bindings})
   file(GLOB kernels CONFIGURE_DEPENDS ${directory}/*_cpu.cpp)
   foreach(level IN LISTS _levels)
     set(target ${name}_${level})

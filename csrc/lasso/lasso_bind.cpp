@@ -7,6 +7,9 @@
 namespace py = pybind11;
 
 namespace layerwise {
+
+void init_lasso_path(py::module_& m);
+
 namespace {
 
 LW_SELECT_KERNELS(LassoKernels, lasso_kernels)
@@ -160,7 +163,8 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
 }  // namespace
 
 void init_lasso(py::module_& m) {
-    register_family("lasso", Device::cpu, {"lasso", "omp"});
+    register_family("lasso", Device::cpu, {"lasso", "lasso_path", "omp"});
+    init_lasso_path(m);
     m.def(
         "lasso",
         [](py::object x, py::object phi, double alpha, py::object weights, py::object ridge,

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
         ContrastNormalizer,
         DBNClassifier,
         ImageFeatures,
+        Lasso,
+        LassoPath,
         PatchExtractor,
         SoftThresholdCoder,
         SpatialPyramid,
         VectorQuantizer,
+        lasso_path,
         load,
     )
 
@@ -42,12 +45,15 @@ __all__ = [
     "ContrastNormalizer",
     "DBNClassifier",
     "ImageFeatures",
+    "Lasso",
+    "LassoPath",
     "PatchExtractor",
     "SoftThresholdCoder",
     "SpatialPyramid",
     "VectorQuantizer",
     "__version__",
     "datasets",
+    "lasso_path",
     "load",
     "models",
     "nn",
@@ -60,26 +66,13 @@ __all__ = [
 ]
 
 _MODULES = ("datasets", "models", "nn", "ops", "reference", "storage")
-_OF_MODELS = (
-    "DBN",
-    "RBM",
-    "ZCA",
-    "ContrastNormalizer",
-    "DBNClassifier",
-    "ImageFeatures",
-    "PatchExtractor",
-    "SoftThresholdCoder",
-    "SpatialPyramid",
-    "VectorQuantizer",
-    "load",
-)
 
 
 def __getattr__(name: str) -> Any:
     # Estimators bring scikit-learn, which takes a second to import: only where they are used.
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in _OF_MODELS:
+    if name in __all__:
         return getattr(importlib.import_module(f"{__name__}.models"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -183,6 +183,33 @@ def lasso_compact(
     workspace: _Array | None = None,
     num_threads: int | None = None,
 ) -> None: ...
+def lasso_path(
+    columns: _Matrix,
+    y: _Array,
+    penalty: _Array,
+    ridge: _Array,
+    *,
+    sample_weights: _Array | None = None,
+    weights: _Array | None = None,
+    start: _Array | None = None,
+    intercept: bool = True,
+    nonnegative: bool = False,
+    tolerance: float = 1e-4,
+    max_iterations: int = 1000,
+    codes: _Array,
+    intercepts: _Array,
+    gap: _Array,
+    iterations: _Array,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def lasso_path_workspace(
+    samples: int,
+    features: int,
+    dtype: _Dtype,
+    copied: bool = False,
+    num_threads: int | None = None,
+) -> int: ...
 def lasso_workspace(
     signals: int,
     features: int,

@@ -89,3 +89,24 @@ def lasso(x: Any, phi: Any, codes: Any, ridge: Any = 0.0) -> np.ndarray:
             inverse = np.linalg.inv(gram[np.ix_(active, active)])
             out[i] = np.abs(inverse).sum(axis=1).max() * sums[i].max()
     return out
+
+
+def lasso_path(x: Any, y: Any, coefs: Any, sample_weight: Any = None) -> np.ndarray:
+    """Roundings of the inputs of the active system, and of the coefficients themselves.
+
+    Sums are in float64 whatever the dtype is: in float32 what is left is the rounding of the
+    result.
+    """
+    x, y, coefs = densify(x), densify(y), densify(coefs)
+    s = np.ones(len(y)) if sample_weight is None else densify(sample_weight)
+    x, y = x - s @ x / s.sum(), y - s @ y / s.sum()
+    out = np.abs(coefs)
+    for i, w in enumerate(coefs):
+        active = np.flatnonzero(w)
+        if active.size:
+            gram = (s * x[:, active].T) @ x[:, active]
+            sums = (s * np.abs(x[:, active]).T) @ (
+                np.abs(y) + np.abs(x[:, active]) @ np.abs(w[active])
+            )
+            out[i, active] += np.abs(np.linalg.inv(gram)) @ sums
+    return out

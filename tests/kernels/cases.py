@@ -71,6 +71,7 @@ def arguments(
         "dropout": ([x], {"rate": 0.3, "rng": stream}),
         "dropout_dx": ([x], {"rate": 0.3, "rng": stream}),
         "lasso": ([x, rbm.w], {"alpha": 0.6}),
+        "lasso_path": ([x, x[:, :1].sum(axis=1)], {"alphas": [0.3, 0.1]}),
         "omp": ([x, rbm.w], {"max_active": 4}),
         "sgd_momentum": (
             [rbm.w, rbm.w[::-1].copy(), rbm.w[:, ::-1].copy()],

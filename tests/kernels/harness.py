@@ -50,6 +50,7 @@ K = {
     "dropout_dx": 2,
     "sgd_momentum": 4,
     "lasso": 4,
+    "lasso_path": 4,
     "omp": 4,
 }
 

@@ -21,6 +21,7 @@ LARGE = {
     "gibbs_cd_update": ROWS,
     "gibbs_free_energy": ROWS,
     "lasso": (700, 40, 90),
+    "lasso_path": (300, 1500, 1),
     "omp": (700, 40, 90),
     "sgd_momentum": ELEMENTS,
     "softmax": ELEMENTS,
@@ -51,7 +52,8 @@ def test_a_call_repeated_gives_the_same_bits(native, dtype, op, rng):
 
 
 SUMMED = (
-    "gibbs_cd", "gibbs_cd_update", "dense_dw", "dense_dw_update", "dense_db", "sgd_momentum",
+    "gibbs_cd", "gibbs_cd_update", "dense_dw", "dense_dw_update", "dense_db", "lasso_path",
+    "sgd_momentum",
 )  # fmt: skip
 ROWWISE = [op for op in cases.OPS if op not in SUMMED]
 BY_ROW = {  # positions of the arrays that have one row a sample

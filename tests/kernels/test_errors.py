@@ -77,6 +77,7 @@ def _free(op, position, axis):
         ("gemm", 1, 1),
         ("dense_dw", 0, 1),
         ("lasso", 1, 0),
+        ("lasso_path", 0, 1),
         ("omp", 1, 0),
         ("dense_dw", 1, 1),
         ("softmax_cross_entropy", 0, 1),

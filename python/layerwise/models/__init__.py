@@ -3,6 +3,8 @@
 from .classifier import DBNClassifier
 from .dbn import DBN
 from .image_features import ImageFeatures
+from .lasso import Lasso
+from .lasso_path import LassoPath, lasso_path
 from .patches import ContrastNormalizer, PatchExtractor
 from .persistence import load
 from .rbm import RBM
@@ -18,9 +20,12 @@ __all__ = [
     "ContrastNormalizer",
     "DBNClassifier",
     "ImageFeatures",
+    "Lasso",
+    "LassoPath",
     "PatchExtractor",
     "SoftThresholdCoder",
     "SpatialPyramid",
     "VectorQuantizer",
+    "lasso_path",
     "load",
 ]

@@ -22,6 +22,7 @@ from .gibbs import gibbs_hidden, gibbs_visible
 from .gibbs_cd import CDStatistics, gibbs_cd, gibbs_cd_update
 from .gibbs_energy import gibbs_free_energy, gibbs_pseudo_likelihood
 from .lasso import LassoCodes, lasso
+from .lasso_path import LassoSolutions, lasso_path
 from .omp import OmpCodes, omp
 from .random import Philox, Purpose, normal, uniform
 from .workspace import Workspace
@@ -30,6 +31,7 @@ __all__ = [
     "BitMatrix",
     "CDStatistics",
     "LassoCodes",
+    "LassoSolutions",
     "OmpCodes",
     "Philox",
     "Purpose",
@@ -52,6 +54,7 @@ __all__ = [
     "gibbs_pseudo_likelihood",
     "gibbs_visible",
     "lasso",
+    "lasso_path",
     "normal",
     "num_threads",
     "omp",

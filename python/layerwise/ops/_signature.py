@@ -21,6 +21,7 @@ _DENSE = "an array of NumPy, torch or CuPy"
 _WANTED = {
     "": _DENSE,
     "*": _DENSE + ", a BitMatrix or a scipy.sparse CSR matrix",
+    "csc": _DENSE + ", or a scipy.sparse CSC matrix",
     "bits": "a BitMatrix",
     "int": _DENSE,
 }
@@ -89,8 +90,9 @@ class Signature:
         Name that errors start with.
     **operands : str
         Axes of each argument in order, as in ``w="F D"``. A trailing word changes what is taken:
-        ``*`` also a BitMatrix or CSR matrix, ``bits`` only a BitMatrix, ``int`` int32 or int64 in
-        place of floats. A final ``?`` makes the argument optional. ``...`` is any shape.
+        ``*`` also a BitMatrix or CSR matrix, ``csc`` also a CSC matrix, ``bits`` only a BitMatrix,
+        ``int`` int32 or int64 in place of floats. A final ``?`` makes the argument optional.
+        ``...`` is any shape.
     """
 
     def __init__(self, op: str, /, **operands: str) -> None:
@@ -152,8 +154,8 @@ class Signature:
         elif operand.kind == "bits":
             pass
         elif type(x).__module__.startswith("scipy.sparse"):
-            if operand.kind == "*":
-                self._check_csr(operand, x)
+            if operand.kind in ("*", "csc"):
+                self._check_sparse(operand, x, "csc" if operand.kind == "csc" else "csr")
                 return x, None, self._dtype(operand, x)
         else:
             library = library_of(self.op, operand.name, x)
@@ -168,15 +170,17 @@ class Signature:
             f"{self.op}: {operand.name} must be {_WANTED[operand.kind]}; got {_type_name(x)}"
         )
 
-    def _check_csr(self, operand: _Operand, x: Any) -> None:
+    def _check_sparse(self, operand: _Operand, x: Any, wanted: str) -> None:
         name = operand.name
-        if x.format != "csr":
+        if x.format != wanted:
             raise TypeError(
-                f"{self.op}: {name} must be in CSR format; got {x.format} (call {name}.tocsr())"
+                f"{self.op}: {name} must be in {wanted.upper()} format; got {x.format} "
+                f"(call {name}.to{wanted}())"
             )
         if not x.has_canonical_format:
+            axis = "column" if wanted == "csr" else "row"
             raise ValueError(
-                f"{self.op}: {name} must have column indices that are sorted and unique; got some "
+                f"{self.op}: {name} must have {axis} indices that are sorted and unique; got some "
                 f"that are not (call {name}.sum_duplicates())"
             )
 

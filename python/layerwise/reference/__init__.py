@@ -9,6 +9,6 @@ Matrices may be dense arrays, bit-packed matrices (attributes ``words`` and ``sh
 sparse matrices; results are float64 arrays.
 """
 
-from layerwise.reference import dense, gemm, gibbs, lasso, philox
+from layerwise.reference import dense, gemm, gibbs, lasso, lasso_path, philox
 
-__all__ = ["dense", "gemm", "gibbs", "lasso", "philox"]
+__all__ = ["dense", "gemm", "gibbs", "lasso", "lasso_path", "philox"]
