@@ -24,6 +24,7 @@ from gibbs_packages import (
     TorchRbm,
     sigmoid,
 )
+from gibbs_rivals import RIVALS
 
 TRAINING_RATE = 0.05
 POOL = 10  # batches gone through in turn
@@ -48,9 +49,13 @@ def cases() -> list[Case]:
         _case(784, 500, 100, "MNIST, after an epoch", given="floats", quick=False),
         _case(784, 500, 100, "real MNIST, at the start", given="reals"),
         _case(784, 500, 100, "MNIST, after an epoch", k=10, quick=False),
+        _case(784, 1000, 500, "MNIST, at the start", quick=False),
         _case(784, 1000, 500, "MNIST, after an epoch", quick=False),
+        _case(784, 1000, 500, "real MNIST, after an epoch", given="reals", quick=False),
         _case(2000, 2000, 500, "random 20%", quick=False),
         _case(2000, 2000, 500, "random reals", given="reals", quick=False),
+        _case(4096, 4096, 512, "random 20%", quick=False),
+        _case(4096, 4096, 512, "random reals", given="reals", quick=False),
     ]
 
 
@@ -156,4 +161,5 @@ PACKAGES = {
     "numpy": _numpy,
     "numpy-avx512": _numpy,
     "scikit-learn": lambda case, data, threads: [ScikitLearnRbm(case, data)],
+    **RIVALS,
 }

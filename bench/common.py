@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, Protocol
 
 import numpy as np
+
+# Packages that tell no more than their version, and the names they are installed by.
+DISTRIBUTIONS = {"learnergy": "learnergy", "rbms": "rbms", "spams": "spams-bin"}
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -85,10 +89,8 @@ def describe(package: str, threads: int) -> str:
         import sklearn
 
         return f"scikit-learn {sklearn.__version__}, NumPy {np.__version__} {_blas()}"
-    if package == "spams":
-        from importlib.metadata import version
-
-        return f"SPAMS {version('spams-bin')}"
+    if package in DISTRIBUTIONS:
+        return f"{package} {version(DISTRIBUTIONS[package])}"
     if package == "layerwise":
         import layerwise
 

@@ -2,10 +2,11 @@
 //
 //   machine THREADS
 //
-// GFLOP/s of independent FMA chains held in registers, float32 and float64, on one thread and on
-// THREADS; GB/s of read (sum), copy (2 arrays counted) and triad (3 arrays counted; write-allocate
-// traffic is not) on THREADS, from memory (256 MiB an array) and from the last-level cache (2 MiB a
-// thread). Compiled by run.py with -march=native: the vectors are the widest that this CPU has.
+// GFLOP/s of independent FMA chains held in registers, float32 and float64, and of dot products of
+// bfloat16 where the CPU has them (AVX512_BF16), on one thread and on THREADS; GB/s of read (sum),
+// copy (2 arrays counted) and triad (3 arrays counted; write-allocate traffic is not) on THREADS,
+// from memory (256 MiB an array) and from the last-level cache (2 MiB a thread). Compiled by run.py
+// with -march=native: the vectors are the widest that this CPU has.
 #include <algorithm>
 #include <barrier>
 #include <chrono>
@@ -16,6 +17,10 @@
 #include <memory>
 #include <thread>
 #include <vector>
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64;
@@ -80,6 +85,24 @@ double fma_gflops(int threads) {
     return flops / best_seconds(threads, [=](int) { fma_chains<T>(steps); }) * 1e-9;
 }
 
+#if defined(__AVX512BF16__)
+// Sixteen sums of two products each an instruction.
+double bfloat16_gflops(int threads) {
+    constexpr int chains = 12;
+    const long steps = 2'000'000;
+    const auto work = [=](int) {
+        __m512 sum[chains];
+        for (int c = 0; c < chains; ++c) sum[c] = _mm512_set1_ps(float(c));
+        const __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.25f));
+        for (long step = 0; step < steps; ++step)
+            for (int c = 0; c < chains; ++c) sum[c] = _mm512_dpbf16_ps(sum[c], x, x);
+        volatile float sink = 0;
+        for (const __m512& chain : sum) sink = sink + chain[0];
+    };
+    return 4.0 * 16 * chains * double(steps) * threads / best_seconds(threads, work) * 1e-9;
+}
+#endif
+
 enum class Stream { read, copy, triad };
 
 template <Stream kind>
@@ -143,6 +166,10 @@ int main(int argc, char** argv) {
     report("fma_float32", fma_gflops<float>(threads));
     report("fma_float64_core", fma_gflops<double>(1));
     report("fma_float64", fma_gflops<double>(threads));
+#if defined(__AVX512BF16__)
+    report("dot_bfloat16_core", bfloat16_gflops(1));
+    report("dot_bfloat16", bfloat16_gflops(threads));
+#endif
     const std::size_t memory = (std::size_t(256) << 18) / threads / 1024 * 1024;
     const std::size_t cache = std::size_t(2) << 18;
     report("memory_read", bandwidth<Stream::read>(threads, memory, 1));

@@ -3,7 +3,7 @@
     pip install -r bench/requirements.txt
     python bench/run.py                        # everything, on all cores
     python bench/run.py gibbs --threads 1
-    python bench/run.py --quick --json out.json
+    python bench/run.py --quick --json new.json --compare old.json
 
 Every package runs in its own process with the same number of threads, and each result is checked
 against float64 NumPy before it is timed. The processes take turns, one sample of at least 10 ms at
@@ -39,10 +39,11 @@ import bench_gibbs
 import bench_lasso
 import numpy as np
 from common import Case
+from compare import OURS, show_comparison
 
 HERE = Path(__file__).parent
 KERNELS = {"gemm": bench_gemm, "gibbs": bench_gibbs, "dense": bench_dense, "lasso": bench_lasso}
-OURS, FORCED = "layerwise", "numpy-avx512"
+FORCED = "numpy-avx512"
 SAMPLES = 9
 SETTLE_SECONDS = 0.25  # idle thread pools spin before they sleep, OpenBLAS for over 50 ms
 QUIET = 0.08  # share of the CPUs that other programs may take
@@ -231,13 +232,16 @@ def show_head(kernel: str, versions: dict[str, Any], limits: dict[str, float]) -
     print(f"\n{kernel}, {limits['threads']} threads")
     for name, answer in versions.items():
         print(f"  {name}: {answer.get('version') or answer.get('skip') or answer.get('wrong')}")
-    for kind, unit in (("fma", "GFLOP/s"), ("memory", "GB/s"), ("cache", "GB/s")):
+    if FORCED in KERNELS[kernel].PACKAGES and not has_avx512():
+        print(f"  {FORCED}: left out, this CPU has no AVX-512")
+    units = {"fma": "GFLOP/s", "dot": "GFLOP/s", "memory": "GB/s", "cache": "GB/s"}
+    for kind, unit in units.items():
         figures = ", ".join(
             f"{name.removeprefix(kind + '_')} {value:.0f}"
             for name, value in limits.items()
             if name.startswith(kind)
         )
-        print(f"  {kind} limit in {unit}: {figures}")
+        print(f"  {kind} limit in {unit}: {figures or 'this CPU has no such instruction'}")
     columns = "".join(f"{name:>17}" for name in versions)
     print(f"{'us (GFLOP/s)':<58}{columns}{'of peak':>9}{'ratio':>7}", flush=True)
 
@@ -276,10 +280,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--packages", nargs="+", choices=names, default=names, help="only these packages")
     add("--seed", type=int, default=None, help="of the random shapes; new ones by default")
     add("--json", type=Path, metavar="FILE", help="also write everything here")
+    add("--compare", type=Path, metavar="FILE", help="set beside what --json wrote earlier")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.kernels if name not in KERNELS]
     if unknown:
         parser.error(f"kernel must be one of {', '.join(KERNELS)}; got {unknown[0]}")
+    if arguments.compare and not arguments.compare.is_file():
+        parser.error(f"compare must be a file that --json wrote; got {arguments.compare}")
     if arguments.seed is None:
         arguments.seed = int.from_bytes(os.urandom(4))
     return arguments
@@ -302,6 +309,8 @@ def main() -> int:
             report["kernels"][kernel] = run_kernel(kernel, arguments, Path(folder))
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    if arguments.compare:
+        show_comparison(json.loads(arguments.compare.read_text()), report)
     results = [
         row["results"].get(OURS, {}) for part in report["kernels"].values() for row in part["rows"]
     ]
