@@ -36,11 +36,10 @@ void check_padding(const BitsIn& bits, const char* op, const char* name) {
                           "columns >= ", bits.cols);
 }
 
-// 1-D index array as contiguous Index: in place if it already is, else copied.
 template <class Index, class From>
-void copy_indices(const Array& array, std::vector<Index>& out) {
+void copy_indices(const Array& array, int64_t count, std::vector<Index>& out) {
     const auto* data = static_cast<const From*>(array.data);
-    out.resize(static_cast<size_t>(array.shape[0]));
+    out.resize(static_cast<size_t>(count));
     for (size_t i = 0; i < out.size(); ++i) {
         const From value = data[static_cast<int64_t>(i) * array.strides[0]];
         // Out of Index's range means out of the matrix too: -1 fails the checks that follow.
@@ -49,26 +48,35 @@ void copy_indices(const Array& array, std::vector<Index>& out) {
     }
 }
 
-template <class Index>
-void read_indices(const Array& array, std::vector<Index>& out) {
+void check_vector(const Array& array) {
     if (array.rank() != 1)
         throw value_error(array.label(), " must be 1-D; got shape ", to_string(array.shape));
+}
+
+// The first `count` of a 1-D index array, which may be a view of far more than memory holds.
+template <class Index>
+void read_indices(const Array& array, int64_t count, std::vector<Index>& out) {
     if (array.device != Device::cpu)
         throw type_error(array.label(), " must be in CPU memory; got a CUDA array");
     if (array.dtype == dtype_of<int32_t>)
-        copy_indices<Index, int32_t>(array, out);
+        copy_indices<Index, int32_t>(array, count, out);
     else if (array.dtype == dtype_of<int64_t>)
-        copy_indices<Index, int64_t>(array, out);
+        copy_indices<Index, int64_t>(array, count, out);
     else
         throw type_error(array.label(), " must be int32 or int64; got ", to_string(array.dtype));
+}
+
+void read_indptr(OperandIn& csr, const Array& array) {
+    check_vector(array);
+    if (array.shape[0] - 1 != csr.rows)
+        throw value_error(array.label(), " must have rows + 1 = ", uint64_t(csr.rows) + 1,
+                          " row pointers; got ", array.shape[0]);
+    read_indices(array, array.shape[0], csr.indptr);
 }
 
 void check_indptr(const OperandIn& csr, const char* op, const char* name) {
     const auto rows = static_cast<size_t>(csr.rows);
     const int64_t stored = csr.indices.shape[0];
-    if (csr.indptr.size() != rows + 1)
-        throw value_error(op, ": ", name, " must have rows + 1 = ", rows + 1, " row pointers; got ",
-                          csr.indptr.size());
     bool ascending = csr.indptr[0] == 0 && csr.indptr[rows] <= stored;
     for (size_t row = 0; row < rows; ++row) ascending &= csr.indptr[row] <= csr.indptr[row + 1];
     if (!ascending)
@@ -113,16 +121,16 @@ void read_csr(OperandIn& csr, py::handle object, const char* op, const char* nam
     if (csr.cols > std::numeric_limits<int32_t>::max())
         throw value_error(op, ": ", name,
                           " must have at most 2^31 - 1 columns where it is CSR; got ", csr.cols);
-    csr.indptr = int64_vector(array_in(object.attr("indptr"), op, name), -1);
+    read_indptr(csr, array_in(object.attr("indptr"), op, name));
     csr.indices = array_in(object.attr("indices"), op, name);
-    const bool in_place = csr.indices && csr.indices.rank() == 1 &&
-                          csr.indices.device == Device::cpu &&
+    check_vector(csr.indices);
+    check_indptr(csr, op, name);
+    const bool in_place = csr.indices.device == Device::cpu &&
                           csr.indices.dtype == dtype_of<int32_t> &&
                           (csr.indices.shape[0] <= 1 || csr.indices.strides[0] == 1);
-    if (!in_place) read_indices<int32_t>(csr.indices, csr.narrowed);
+    if (!in_place) read_indices<int32_t>(csr.indices, csr.indptr.back(), csr.narrowed);
     csr.index_data = in_place ? static_cast<const int32_t*>(csr.indices.data) : csr.narrowed.data();
     csr.values = array_in(object.attr("data"), op, name);
-    check_indptr(csr, op, name);
     check_columns(csr, op, name);
     read_values(csr);
 }
@@ -154,11 +162,12 @@ BitsIn bits_in(py::handle object, const char* op, const char* name) {
 }
 
 std::vector<int64_t> int64_vector(const Array& array, int64_t size) {
-    std::vector<int64_t> out;
-    read_indices(array, out);
-    if (size >= 0 && array.shape[0] != size)
+    check_vector(array);
+    if (array.shape[0] != size)
         throw value_error(array.label(), " must have shape (", size, ",); got ",
                           to_string(array.shape));
+    std::vector<int64_t> out;
+    read_indices(array, size, out);
     return out;
 }
 

@@ -63,7 +63,7 @@ struct OperandIn {
 // (CSR; data None: all ones).
 OperandIn operand_in(pybind11::handle object, const char* op, const char* name);
 
-// A 1-D int32 or int64 array of this size (-1: any) as int64: labels, row pointers.
+// A 1-D int32 or int64 array of this size as int64: labels.
 std::vector<int64_t> int64_vector(const Array& array, int64_t size);
 
 }  // namespace layerwise

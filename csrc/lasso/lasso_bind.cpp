@@ -136,6 +136,7 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
     check_lasso_sizes(op, given, call.dtype());
     check_array(indices, dtype_of<int32_t>, {-1});
     const int64_t non_zeros = indices.shape[0];
+    call.check();  // indptr, which is read here, is not on a GPU
     check_indptr(indptr, given.atoms, non_zeros);
     const auto contiguous = [](const Array& array) {
         if (array.shape[0] > 1 && array.strides[0] != 1)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from layerwise import _core
+
 from . import calls
 
 
@@ -76,6 +78,26 @@ def test_other_damage_to_a_csr_matrix_is_refused(sparse, b):
         product(csr_like(sparse, shape=(6, 2**31)), b)
     with pytest.raises(TypeError, match="float32 or float64; got int64"):
         product(csr_like(sparse, data=sparse.data.astype(np.int64)), b)
+
+
+def test_views_of_more_than_memory_are_refused_before_they_are_copied(sparse, b):
+    huge = np.broadcast_to(np.int64(0), 2**50)
+    with pytest.raises(ValueError, match="row pointers; got 1125899906842624"):
+        product(csr_like(sparse, indptr=huge), b)
+    with pytest.raises(ValueError, match="column indices strictly ascending"):
+        product(csr_like(sparse, indices=huge), b)
+    z, loss = np.zeros((6, 3)), np.zeros(6)
+    with pytest.raises(ValueError, match=r"labels must have shape \(6,\)"):
+        _core.softmax_cross_entropy(z, huge, None, loss, np.zeros_like(z))
+
+
+def test_row_pointers_on_a_gpu_are_not_read():
+    indptr = calls.InterfaceOnly(np.zeros(3, np.int64))
+    interface = indptr.__array_interface__ | {"data": (4096, False), "version": 3}
+    far = types.SimpleNamespace(__cuda_array_interface__=interface)
+    outputs = {"indices": np.zeros(0, np.int32), "values": np.zeros(0, np.float32)}
+    with pytest.raises(TypeError, match="lasso_compact: indptr must be in CPU memory"):
+        _core.lasso_compact(far, features=2, atoms=2, **outputs)
 
 
 def test_other_sparse_formats_say_what_to_call(sparse, b):
