@@ -50,19 +50,34 @@ struct Loop {
     std::atomic<bool> stopped{false};
 
     // Only the calling thread polls: it is the one that may take the GIL.
-    void work(int thread) {
-        while (!stopped.load(std::memory_order_relaxed)) {
-            if (thread == 0 && target.poll != nullptr && target.poll(target.poll_context)) {
-                stopped.store(true, std::memory_order_relaxed);
-                return;
-            }
-            const int64_t begin = next.fetch_add(tasks_per_run, std::memory_order_relaxed);
-            if (begin >= tasks) return;
-            const int64_t end = std::min(begin + tasks_per_run, tasks);
-            for (int64_t task = begin; task < end; ++task) body(context, task, thread);
-        }
+    bool asked_to_stop(int thread) {
+        if (thread == 0 && target.poll != nullptr && !stopped.load(std::memory_order_relaxed) &&
+            target.poll(target.poll_context))
+            stopped.store(true, std::memory_order_relaxed);
+        return stopped.load(std::memory_order_relaxed);
     }
+
+    void work(int thread);
 };
+
+// Where a thread is: the loop that stop_requested() asks.
+struct Place {
+    Loop* loop = nullptr;
+    int thread = 0;
+};
+thread_local Place place;
+
+void Loop::work(int thread) {
+    const Place before = place;
+    place = {this, thread};
+    while (!asked_to_stop(thread)) {
+        const int64_t begin = next.fetch_add(tasks_per_run, std::memory_order_relaxed);
+        if (begin >= tasks) break;
+        const int64_t end = std::min(begin + tasks_per_run, tasks);
+        for (int64_t task = begin; task < end; ++task) body(context, task, thread);
+    }
+    place = before;
+}
 
 }  // namespace
 
@@ -77,11 +92,14 @@ Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
     if (team == 1)
         loop.work(0);
     else
-        took_part =
-            run_team(team, [](void* l, int thread) { static_cast<Loop*>(l)->work(thread); }, &loop);
+        took_part = run_team(
+            team, [](void* l, int thread) { static_cast<Loop*>(l)->work(thread); },
+            [](void* l) { static_cast<Loop*>(l)->asked_to_stop(0); }, &loop);
     team_of_last_loop.store(took_part, std::memory_order_relaxed);
     return loop.stopped.load(std::memory_order_relaxed) ? Status::interrupted : Status::ok;
 }
+
+bool stop_requested() { return place.loop != nullptr && place.loop->asked_to_stop(place.thread); }
 
 int last_team_size() { return team_of_last_loop.load(std::memory_order_relaxed); }
 

@@ -14,6 +14,10 @@ namespace layerwise {
 Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
                     void (*body)(void* context, int64_t task, int thread), void* context);
 
+// Whether the loop that calls this is to end: for tasks that may take long, to ask now and then.
+// What a task that ends for it leaves is not used.
+bool stop_requested();
+
 // Threads that took part in the last parallel_for of this process (for the determinism tests).
 int last_team_size();
 

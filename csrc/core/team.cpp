@@ -41,10 +41,11 @@ static_assert(std::atomic<Word>::is_always_lock_free);
 
 class Team {
 public:
-    int run(int size, void (*work)(void*, int), void* context) {
+    int run(int size, void (*work)(void*, int), void (*waiting)(void*), void* context) {
         if (busy_.test_and_set(std::memory_order_acquire)) return alone(work, context);
         start_workers(size - 1);
-        const int took_part = workers_ > 0 ? lead(size, work, context) : alone(work, context);
+        const int took_part =
+            workers_ > 0 ? lead(size, work, waiting, context) : alone(work, context);
         busy_.clear(std::memory_order_release);
         return took_part;
     }
@@ -55,7 +56,7 @@ public:
     }
 
 private:
-    int lead(int size, void (*work)(void*, int), void* context) {
+    int lead(int size, void (*work)(void*, int), void (*waiting)(void*), void* context) {
         work_ = work, context_ = context;
         seats_ = static_cast<uint16_t>(size - 1 < workers_ ? size - 1 : workers_);
         word_.store({++job_, seats_, 0}, std::memory_order_release);
@@ -63,7 +64,7 @@ private:
         published_.notify_all();
         while (full_teams.load(std::memory_order_relaxed) && word_.load().seats > 0) sched_yield();
         work(context, 0);
-        return 1 + close();
+        return 1 + close(waiting, context);
     }
 
     // Signals stay with the threads that the user made.
@@ -83,14 +84,16 @@ private:
     }
 
     // Takes the free seats away and waits for those inside; returns how many had come.
-    int close() {
+    int close(void (*waiting)(void*), void* context) {
         Word word = word_.load(std::memory_order_relaxed);
         while (!word_.compare_exchange_weak(word, {word.job, 0, word.inside})) {
         }
         const int came = seats_ - word.seats;
         for (int looks = 0; word_.load(std::memory_order_acquire).inside > 0; ++looks) {
             relax();
-            if (looks >= looks_before_yield) sched_yield();
+            if (looks < looks_before_yield) continue;
+            waiting(context);
+            sched_yield();
         }
         return came;
     }
@@ -163,9 +166,10 @@ Team* team() {
 
 }  // namespace
 
-int run_team(int size, void (*work)(void* context, int thread), void* context) {
+int run_team(int size, void (*work)(void* context, int thread), void (*waiting)(void* context),
+             void* context) {
     Team* const found = team();
-    return found != nullptr ? found->run(size, work, context) : Team::alone(work, context);
+    return found != nullptr ? found->run(size, work, waiting, context) : Team::alone(work, context);
 }
 
 void wait_for_full_teams(bool wait) { full_teams.store(wait, std::memory_order_relaxed); }

@@ -12,8 +12,10 @@ namespace layerwise {
 // work(context, 0) on the calling thread and work(context, 1 .. size - 1) on workers, each at most
 // once and only those that come before the caller has finished its own part; returns how many took
 // part. A second caller at the same time, and one inside work, does everything alone. A child of
-// fork starts workers of its own.
-int run_team(int size, void (*work)(void* context, int thread), void* context);
+// fork starts workers of its own. While the caller waits for those inside it calls waiting(context)
+// again and again.
+int run_team(int size, void (*work)(void* context, int thread), void (*waiting)(void* context),
+             void* context);
 
 // For tests: the caller starts its part only when all the workers have come.
 void wait_for_full_teams(bool wait);

@@ -20,10 +20,10 @@
 // Aliasing  the output of activation_dx, softmax, softmax_cross_entropy (dz) and dropout may be the
 //           input itself (same strides); no other overlap of an output.
 // Sums      in T. dense_db: each column is a chain over ascending n within blocks of 64 rows,
-//           then a binary tree over the blocks. softmax: lanes run down the classes, a chain over
-//           64 vectors is a block, then the binary tree over blocks, then sum_lanes. So the thread
-//           count and the batch split (softmax) change no bit; dense_db has the same bits at every
-//           level too.
+//           then a binary tree over the blocks of 2^20 rows, and a chain over those. softmax: lanes
+//           run down the classes, a chain over 64 vectors is a block, then the binary tree over
+//           blocks, then sum_lanes. So the thread count and the batch split (softmax) change no
+//           bit; dense_db has the same bits at every level too.
 // Numerics  z - m_n is at most 0, so no finite z overflows; its rounding gives p a relative
 //           error of a few eps max(1, m_n - z_nc), loss an absolute one of a few
 //           eps max(1, m_n - z_n,label).

@@ -10,6 +10,7 @@ namespace layerwise::LW_ISA_NAMESPACE {
 
 constexpr int db_vectors = 8;  // columns of a task: eight sums fit the registers of every level
 constexpr int64_t db_block = 64;
+constexpr int64_t db_rows = int64_t{1} << 20;  // of one loop, so that a task ends soon for Ctrl-C
 
 // Sums of rows [row, row_end) of one tile of columns; absent columns give zero.
 template <class T>
@@ -27,8 +28,15 @@ LW_INLINE void db_block_sums(const Matrix<const T>& dz, int64_t row, int64_t row
 }
 
 template <class T>
+struct DbWork {
+    DenseDbArgs<T> args;
+    bool onward = false;  // out has the sums of the rows before
+};
+
+template <class T>
 static void db_task(void* context, int64_t task, int) {
-    const auto& args = *static_cast<const DenseDbArgs<T>*>(context);
+    const auto& work = *static_cast<const DbWork<T>*>(context);
+    const auto& args = work.args;
     constexpr int64_t tile = db_vectors * lanes<T>;
     const int64_t col = task * tile, cols = min_of(tile, args.dz.cols - col);
     TreeSum<T, db_vectors> tree;
@@ -42,18 +50,28 @@ static void db_task(void* context, int64_t task, int) {
         add_block(tree, sums);
     }
     finish(tree, sums);
-    T* out = args.out.data + col * args.out.stride;
-    for (int i = 0; i * lanes<T> < cols; ++i)
-        store_lanes(out + i * lanes<T> * args.out.stride, args.out.stride, sums[i] * args.alpha,
-                    min_of(lanes<T>, cols - i * lanes<T>));
+    const int64_t stride = args.out.stride;
+    for (int i = 0; i * lanes<T> < cols; ++i) {
+        T* out = args.out.data + (col + i * lanes<T>)*stride;
+        const int64_t n = min_of(lanes<T>, cols - i * lanes<T>);
+        const Vec<T> sum = sums[i] * args.alpha;
+        store_lanes(out, stride, work.onward ? load_lanes<T>(out, stride, n) + sum : sum, n);
+    }
 }
 
 template <class T>
 static Status dense_db(const DenseDbArgs<T>& args, const Target& target) {
-    const int64_t tile = db_vectors * lanes<T>;
-    const double cost = static_cast<double>(args.dz.rows) * static_cast<double>(tile);
-    return parallel_for(target, ceil_div(args.dz.cols, tile), cost, db_task<T>,
-                        const_cast<DenseDbArgs<T>*>(&args));
+    const int64_t tile = db_vectors * lanes<T>, rows = args.dz.rows;
+    DbWork<T> work{args};
+    Status status = Status::ok;
+    for (int64_t row = 0; status == Status::ok && (row == 0 || row < rows); row += db_rows) {
+        work.onward = row > 0;
+        work.args.dz.data = args.dz.data + row * args.dz.row_stride;
+        work.args.dz.rows = min_of(db_rows, rows - row);
+        const double cost = static_cast<double>(work.args.dz.rows) * static_cast<double>(tile);
+        status = parallel_for(target, ceil_div(args.dz.cols, tile), cost, db_task<T>, &work);
+    }
+    return status;
 }
 
 template <class T>

@@ -120,6 +120,7 @@ static bool solve(const LassoModel<T>& model, const LassoSignal<T>& signal, Lass
         const T top = refresh<T, general>(model, signal, s);
         s.gap = relative_gap(model, signal, s, top);
         if (s.gap <= model.tolerance || s.iterations >= model.max_iterations) return true;
+        if (s.iterations % 16 == 15 && stop_requested()) return true;
         set_gradient(model, signal, s);
         bool able = true;
         if (join_violators<T, general>(model, signal, s, top, alone, &able)) {

@@ -73,10 +73,11 @@ LW_INLINE void spread_codes(LassoScratch<T>& s) {
 template <class T, bool general>
 static void descend(const LassoModel<T>& model, const LassoSignal<T>& signal, LassoScratch<T>& s) {
     bool moved = true;
-    for (;;) {
+    for (int64_t pass = 1;; ++pass) {
         const T top = refresh<T, general>(model, signal, s);
         s.gap = relative_gap(model, signal, s, top);
         if (s.gap <= model.tolerance || !moved || s.iterations >= model.max_iterations) return;
+        if (pass % 16 == 0 && stop_requested()) return;
         spread_codes(s);
         if (general)  // from here on r is without the ridge
             for (int64_t i = 0; i < s.size; ++i)

@@ -2,6 +2,7 @@
 // and the duality gap. Include from *_cpu.cpp files only.
 #pragma once
 
+#include "core/parallel.h"
 #include "core/simd.h"
 #include "lasso/lasso.h"
 

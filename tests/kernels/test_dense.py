@@ -108,7 +108,7 @@ def test_gradients_take_any_strides(native, dtype, layout, rng):
 
 
 def test_dense_db_equals_the_oracle_at_awkward_sizes(backend, dtype, rng):
-    for n, f in [*PLANES, (1000, 9), (3, 1100)]:
+    for n, f in [*PLANES, (1000, 9), (3, 1100), ((1 << 20) + 70, 2)]:
         dz = harness.real(rng, (n, f), dtype)
         got = backend.dense_db(dz, -0.5)
         bound = 0.5 * np.abs(dz.astype(np.float64)).sum(axis=0)

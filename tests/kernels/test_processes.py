@@ -125,6 +125,7 @@ def long_calls():
     signals = np.broadcast_to(dictionary[:40].sum(axis=0), (1 << 19, 64))
     return {
         "dense": ([ones(n, depth), ones(n, depth)], {}),
+        "dense_db": ([ones(1 << 36, 16)], {}),
         "dense_dw": ([ones(depth, n), ones(depth, n)], {}),
         "dense_dw_update": ([ones(depth, n), ones(depth, n), *np.zeros((2, n, n), "f4")], rate),
         "dense_dx": ([ones(n, depth), ones(depth, n)], {}),
@@ -147,10 +148,8 @@ class Alarm(Exception):
     """Raised by a signal handler, as KeyboardInterrupt is by Ctrl-C's."""
 
 
-@pytest.mark.parametrize("op", LONG)
-def test_a_signal_ends_a_long_call_within_a_second(native, op):
-    """Ops that are not here are bound by memory: a call takes no longer than reading its arrays."""
-    arrays, options = long_calls()[op]
+def check_interrupted(call):
+    """Assert that a signal during the call ends it within a second."""
     sent = []
 
     def handler(number, frame):
@@ -161,10 +160,27 @@ def test_a_signal_ends_a_long_call_within_a_second(native, op):
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.15)
         with pytest.raises(Alarm):
-            getattr(native, op)(*arrays, **options, num_threads=1)
+            call()
             pytest.fail("too quick to tell")
         ended = time.perf_counter()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert ended - sent[0] < 1.0
+
+
+@pytest.mark.parametrize("op", LONG)
+def test_a_signal_ends_a_long_call_within_a_second(native, op):
+    """Ops that are not here are bound by memory: a call takes no longer than reading its arrays."""
+    arrays, options = long_calls()[op]
+    check_interrupted(lambda: getattr(native, op)(*arrays, **options, num_threads=1))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_signal_ends_a_search_that_has_no_end(native, full_teams, threads):
+    """Rounding keeps the gaps above 0; each thread has one block of signals."""
+    rng = np.random.default_rng(0)
+    x, dictionary = rng.standard_normal((128, 130)), rng.standard_normal((40, 130))
+    options = {"tol": 0.0, "max_iter": 2**62, "num_threads": threads}
+    check_interrupted(lambda: native.lasso(x, dictionary, 0.6, **options))
+    native.lasso(x, dictionary, 0.6, num_threads=threads)  # its threads are well

@@ -97,9 +97,11 @@ class Mutator:
 
 
 def _other_array(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    choices = [array.T.copy(), array.astype("f8"), array.reshape(-1), array[:1].copy(), -array[:0]]
+    if not array.ndim:
+        return ARRAYS[rng.integers(len(ARRAYS))]
+    choices = [array.T.copy(), array.astype("f8"), array.reshape(-1), array[:1].copy(), array[:0]]
     choices += [np.full(array.shape, np.inf), array.astype(bool), *ARRAYS]
-    return choices[rng.integers(len(choices))] if array.ndim else ARRAYS[rng.integers(len(ARRAYS))]
+    return choices[rng.integers(len(choices))]
 
 
 def _changed(tree: Any, rng: np.random.Generator) -> Any:
