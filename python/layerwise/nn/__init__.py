@@ -1,13 +1,25 @@
 """Layers, learning rules, optimisers and the one training loop, below the estimators."""
 
+from .anchors import AnchorStatistics, improve_anchors, local_directions, tangent_codes
+from .atoms import AtomStatistics
 from .blocks import BLOCK_ELEMENTS, row_blocks, run_blocks
 from .bound import variational_bound
 from .callbacks import Callback, History, Monitor, Progress
 from .checkpoint import Checkpoint, fingerprint, restore_arrays
 from .composed import composed_cd
+from .csr_rows import CsrRows, coding_blocks, dense_block
 from .encodings import ENCODINGS, Centroids, soft_threshold_codes
+from .hierarchical import (
+    GroupCodes,
+    HierarchicalCoding,
+    best_variances,
+    mean_squares,
+    scale_evaluation,
+)
+from .hierarchy_learning import HierarchyLearner, first_hierarchy
 from .kmeans import Clusters, kmeans, nearest
 from .learning import CD, PCD, Dropout, LearningRule, rule_of
+from .local_coding import LocalCoding, llc_codes, local_weights, nearest_anchors, super_vectors
 from .loop import Position, Run, Stepper, fit
 from .losses import Loss, SoftmaxCrossEntropy, SquaredHinge
 from .mapped import MappedRows
@@ -19,6 +31,7 @@ from .optim import SGD
 from .patches import PatchGrid, normalise_contrast
 from .penalties import L1, BatchMeans, Centring, Correction, MaxNorm, SparsityTarget
 from .pooling import POOLINGS, Cell, Pool, pyramid_cells
+from .projected import Evaluation, minimise_projected, project_to_simplex
 from .rbm import RBMTrainer, gibbs_chain, random_weights
 from .schedules import (
     Constant,
@@ -54,6 +67,8 @@ __all__ = [
     "PCD",
     "POOLINGS",
     "SGD",
+    "AnchorStatistics",
+    "AtomStatistics",
     "Batch",
     "BatchMeans",
     "Bernoulli",
@@ -66,15 +81,21 @@ __all__ = [
     "Clusters",
     "Constant",
     "Correction",
+    "CsrRows",
     "Dropout",
     "EarlyStopping",
+    "Evaluation",
     "Exponential",
+    "GroupCodes",
+    "HierarchicalCoding",
+    "HierarchyLearner",
     "History",
     "Inverse",
     "Layer",
     "LearningRule",
     "LiftedRows",
     "Linear",
+    "LocalCoding",
     "Loss",
     "MappedRows",
     "MaxNorm",
@@ -110,15 +131,27 @@ __all__ = [
     "Switch",
     "Units",
     "advice",
+    "best_variances",
+    "coding_blocks",
     "composed_cd",
+    "dense_block",
     "fingerprint",
+    "first_hierarchy",
     "fit",
     "gibbs_chain",
+    "improve_anchors",
     "kmeans",
+    "llc_codes",
+    "local_directions",
+    "local_weights",
+    "mean_squares",
+    "minimise_projected",
     "nearest",
+    "nearest_anchors",
     "normalise_contrast",
     "pair_of",
     "permutation",
+    "project_to_simplex",
     "pyramid_cells",
     "random_weights",
     "rbm_metrics",
@@ -126,7 +159,10 @@ __all__ = [
     "row_blocks",
     "rule_of",
     "run_blocks",
+    "scale_evaluation",
     "soft_threshold_codes",
+    "super_vectors",
+    "tangent_codes",
     "units_of",
     "variational_bound",
     "zca",

@@ -1,0 +1,123 @@
+"""What estimators that code signals on anchors share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
+
+from layerwise import nn
+
+from ._checks import check_bool, check_choice, check_integer, read_rows
+from .persistence import Persistent
+
+__all__ = ["AnchorCoder", "first_anchors"]
+
+_INITS = ("k-means", "random")
+_ROWS_PER_ANCHOR = 64
+_KMEANS_ITERATIONS = 20
+
+
+def _some_rows(rows: nn.Rows, n: int, generator: np.random.RandomState) -> np.ndarray:
+    """At most n different rows, drawn at random."""
+    chosen = generator.permutation(len(rows))[: min(n, len(rows))]
+    return nn.dense_block(rows, np.sort(chosen))
+
+
+def first_anchors(op: str, rows: nn.Rows, k: int, init: Any, seed: int) -> np.ndarray:
+    """Make k anchors: given ones, rows drawn at random, or their k-means.
+
+    Parameters
+    ----------
+    op : str
+        Estimator that errors name.
+    rows : Rows
+    k : int
+        Anchors.
+    init : {"k-means", "random"} or array-like of shape (k, d)
+    seed : int
+
+    Returns
+    -------
+    ndarray of shape (k, d)
+        k-means is that of at most 64 k rows.
+    """
+    if not isinstance(init, str):
+        anchors = np.array(check_array(init, dtype=rows.dtype, input_name="init"))
+        if anchors.shape != (k, rows.shape[1]):
+            raise ValueError(
+                f"{op}: init must have shape {(k, rows.shape[1])}; got shape {anchors.shape}"
+            )
+        return anchors
+    check_choice(op, "init", init, _INITS)
+    if k > len(rows):
+        raise ValueError(
+            f"{op}: n_components must be at most the number of rows; "
+            f"got {k} with n_samples={len(rows)}"
+        )
+    generator = np.random.RandomState(seed % 2**32)
+    if init == "random":
+        return _some_rows(rows, k, generator)
+    sample = _some_rows(rows, _ROWS_PER_ANCHOR * k, generator)
+    return nn.kmeans(sample, k, random_state=generator, max_iter=_KMEANS_ITERATIONS).centres
+
+
+class AnchorCoder(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of transformers whose codes depend on ``components_``, rows of anchors or atoms.
+
+    A class has the parameters ``n_components`` and ``sparse_output``, and `_coder`, the function of
+    a block of signals that gives their codes in CSR.
+    """
+
+    n_components: int
+    sparse_output: bool
+    components_: np.ndarray
+
+    def _check(self) -> None:
+        op = type(self).__name__
+        check_integer(op, "n_components", self.n_components, 1)
+        check_bool(op, "sparse_output", self.sparse_output)
+
+    def _coder(self) -> Callable[[np.ndarray], sp.csr_array]:
+        raise NotImplementedError
+
+    def _block_width(self) -> int:
+        """Columns of the widest matrix that coding makes."""
+        return max(self.components_.shape)
+
+    def transform(self, X: Any) -> Any:
+        """Code signals.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Signals, one a row.
+
+        Returns
+        -------
+        codes : csr_array of shape (n_samples, n_features_out), or ndarray
+            Of the dtype of `components_`. A signal's code depends on no other signal.
+        """
+        check_is_fitted(self)
+        dtype = self.components_.dtype
+        rows = read_rows(self, X, reset=False, dtype=dtype)
+        encode, codes = self._coder(), nn.CsrRows(self._n_features_out, dtype)
+        for part in nn.coding_blocks(len(rows), self._block_width(), dtype):
+            codes.append(encode(nn.dense_block(rows, part)))
+        result = codes.result()
+        return result if self.sparse_output else result.toarray()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.components_.shape[0])
