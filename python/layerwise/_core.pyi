@@ -20,6 +20,28 @@ def config() -> dict[str, Any]: ...
 def dense_db(
     dz: _Array, out: _Array, alpha: float = 1.0, num_threads: int | None = None
 ) -> None: ...
+def dictionary_statistics(
+    codes: _Matrix,
+    x: _Matrix,
+    a: _Array,
+    b: _Array,
+    *,
+    keep: float = 0.0,
+    num_threads: int | None = None,
+) -> None: ...
+def dictionary_update(
+    dictionary: _Array,
+    a: _Array,
+    b: _Array,
+    *,
+    nonnegative: bool = False,
+    sweeps: int = 1,
+    workspace: _Array | None = None,
+    num_threads: int | None = None,
+) -> None: ...
+def dictionary_update_workspace(
+    atoms: int, features: int, dtype: _Dtype, num_threads: int | None = None
+) -> int: ...
 def dropout(
     x: _Array,
     out: _Array,

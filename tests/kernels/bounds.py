@@ -110,3 +110,19 @@ def lasso_path(x: Any, y: Any, coefs: Any, sample_weight: Any = None) -> np.ndar
             )
             out[i, active] += np.abs(np.linalg.inv(gram)) @ sums
     return out
+
+
+def dictionary_update(phi: Any, a: Any, b: Any, *, sweeps: int = 1) -> np.ndarray:
+    """Roundings of b_j - a_j Phi, and what those of the atoms before bring, through 1 / a_jj.
+
+    One bound for all elements of an atom, which share its norm.
+    """
+    phi, a, b = np.abs(densify(phi)), np.abs(densify(a)), np.abs(densify(b))
+    error = np.zeros(phi.shape)
+    largest = np.maximum(phi, 1.0)
+    for _ in range(sweeps):
+        for j in np.flatnonzero(np.diag(a) > 0):
+            others = np.arange(len(phi)) != j
+            sums = b[j] + a[j] @ largest + a[j, others] @ error[others]
+            error[j] = (1.0 + sums / a[j, j]).max(initial=0.0)
+    return error

@@ -15,6 +15,8 @@ OPS = sorted(set(harness.K) - {"gemm_gaussian"})
 
 IN_PLACE = {  # arguments overwritten
     "dense_dw_update": range(2, 4),
+    "dictionary_statistics": range(2, 4),
+    "dictionary_update": range(1),
     "gibbs_cd_update": range(1, 7),
     "sgd_momentum": range(2),
 }
@@ -44,6 +46,8 @@ def arguments(
     rbm = harness.tiny_rbm(rng, f, d, dtype)
     z, dz = harness.real(rng, (n, f), dtype), harness.real(rng, (n, f), dtype)
     x = harness.real(rng, (n, d), dtype)
+    codes = z * harness.binary(rng, (n, f), dtype)
+    a = (codes.T @ codes + np.eye(f)).astype(dtype)
     stream = harness.stream()
     sampled = {"returns": "both", "rng": stream}
     return {
@@ -68,6 +72,8 @@ def arguments(
         "activation_dx": ([dz, h], {"activation": "tanh"}),
         "softmax": ([z], {}),
         "softmax_cross_entropy": ([z, rng.integers(0, f, n)], {}),
+        "dictionary_statistics": ([codes, x, a, rbm.w], {"keep": 0.5}),
+        "dictionary_update": ([rbm.w, a, codes.T @ x], {}),
         "dropout": ([x], {"rate": 0.3, "rng": stream}),
         "dropout_dx": ([x], {"rate": 0.3, "rng": stream}),
         "lasso": ([x, rbm.w], {"alpha": 0.6}),

@@ -52,6 +52,8 @@ K = {
     "lasso": 4,
     "lasso_path": 4,
     "omp": 4,
+    "dictionary_statistics": 4,
+    "dictionary_update": 4,
 }
 
 ACTIVATIONS = ["none", "sigmoid", "relu", "softplus", "tanh"]

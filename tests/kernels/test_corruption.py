@@ -16,7 +16,9 @@ from .corruption import CONTROL, CORRUPTIONS, ROOT
 
 BUILDS = os.environ.get("LAYERWISE_CORRUPT_BUILDS")
 HERE = Path(__file__).parent
-ORACLE_TESTS = [f"test_{name}.py" for name in ("philox", "gemm", "gibbs", "dense", "lasso", "omp")]
+ORACLE_TESTS = [
+    f"test_{name}.py" for name in ("philox", "gemm", "gibbs", "dense", "lasso", "omp", "dictionary")
+]
 
 pytestmark = [
     pytest.mark.skipif(BUILDS is None, reason="LAYERWISE_CORRUPT_BUILDS names no builds"),

@@ -15,6 +15,7 @@ ELEMENTS = (1100, 900, 1300)
 LARGE = {
     "activation_dx": ELEMENTS,
     "dense_db": ELEMENTS,
+    "dictionary_update": (260, 700, 544),
     "dropout": ELEMENTS,
     "dropout_dx": ELEMENTS,
     "gibbs_cd": ROWS,
@@ -53,7 +54,7 @@ def test_a_call_repeated_gives_the_same_bits(native, dtype, op, rng):
 
 SUMMED = (
     "gibbs_cd", "gibbs_cd_update", "dense_dw", "dense_dw_update", "dense_db", "lasso_path",
-    "sgd_momentum",
+    "sgd_momentum", "dictionary_statistics", "dictionary_update",
 )  # fmt: skip
 ROWWISE = [op for op in cases.OPS if op not in SUMMED]
 BY_ROW = {  # positions of the arrays that have one row a sample

@@ -17,6 +17,7 @@ from .dense_training import (
     softmax,
     softmax_cross_entropy,
 )
+from .dictionary import dictionary_statistics, dictionary_update
 from .gemm import gemm
 from .gibbs import gibbs_hidden, gibbs_visible
 from .gibbs_cd import CDStatistics, gibbs_cd, gibbs_cd_update
@@ -42,6 +43,8 @@ __all__ = [
     "dense_dw",
     "dense_dw_update",
     "dense_dx",
+    "dictionary_statistics",
+    "dictionary_update",
     "dropout",
     "dropout_dx",
     "gemm",
