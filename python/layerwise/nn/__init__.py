@@ -6,8 +6,11 @@ from .blocks import BLOCK_ELEMENTS, row_blocks, run_blocks
 from .bound import variational_bound
 from .callbacks import Callback, History, Monitor, Progress
 from .checkpoint import Checkpoint, fingerprint, restore_arrays
+from .coding import Coding, LassoCoding, PursuitCoding, ThresholdCoding, residual
 from .composed import composed_cd
 from .csr_rows import CsrRows, coding_blocks, dense_block
+from .dictionary import DictionaryTrainer, EpochEnd, first_atoms
+from .dictionary_rules import KSVD, BlockCoordinate, DictionaryRule, LagrangeDual, Online
 from .encodings import ENCODINGS, Centroids, soft_threshold_codes
 from .hierarchical import (
     GroupCodes,
@@ -18,7 +21,9 @@ from .hierarchical import (
 )
 from .hierarchy_learning import HierarchyLearner, first_hierarchy
 from .kmeans import Clusters, kmeans, nearest
+from .lagrange import lagrange_dual
 from .learning import CD, PCD, Dropout, LearningRule, rule_of
+from .lista import ListaNet, ListaTrainer
 from .local_coding import LocalCoding, llc_codes, local_weights, nearest_anchors, super_vectors
 from .loop import Position, Run, Stepper, fit
 from .losses import Loss, SoftmaxCrossEntropy, SquaredHinge
@@ -27,7 +32,7 @@ from .minibatch import Batch, LiftedRows, Minibatches, Rows, RowsAt
 from .minimise import NetMinimiser
 from .monitor import MONITORED_ROWS, RBMMonitor, advice, rbm_metrics
 from .net import Layer, Net, NetMonitor, NetTrainer, OutputFirst
-from .optim import SGD
+from .optim import SGD, Adam
 from .patches import PatchGrid, normalise_contrast
 from .penalties import L1, BatchMeans, Centring, Correction, MaxNorm, SparsityTarget
 from .pooling import POOLINGS, Cell, Pool, pyramid_cells
@@ -62,28 +67,35 @@ __all__ = [
     "BLOCK_ELEMENTS",
     "CD",
     "ENCODINGS",
+    "KSVD",
     "L1",
     "MONITORED_ROWS",
     "PCD",
     "POOLINGS",
     "SGD",
+    "Adam",
     "AnchorStatistics",
     "AtomStatistics",
     "Batch",
     "BatchMeans",
     "Bernoulli",
     "BernoulliBernoulli",
+    "BlockCoordinate",
     "Callback",
     "Cell",
     "Centring",
     "Centroids",
     "Checkpoint",
     "Clusters",
+    "Coding",
     "Constant",
     "Correction",
     "CsrRows",
+    "DictionaryRule",
+    "DictionaryTrainer",
     "Dropout",
     "EarlyStopping",
+    "EpochEnd",
     "Evaluation",
     "Exponential",
     "GroupCodes",
@@ -91,10 +103,14 @@ __all__ = [
     "HierarchyLearner",
     "History",
     "Inverse",
+    "LagrangeDual",
+    "LassoCoding",
     "Layer",
     "LearningRule",
     "LiftedRows",
     "Linear",
+    "ListaNet",
+    "ListaTrainer",
     "LocalCoding",
     "Loss",
     "MappedRows",
@@ -106,6 +122,7 @@ __all__ = [
     "NetMinimiser",
     "NetMonitor",
     "NetTrainer",
+    "Online",
     "OutputFirst",
     "Pair",
     "Parameters",
@@ -113,6 +130,7 @@ __all__ = [
     "Pool",
     "Position",
     "Progress",
+    "PursuitCoding",
     "RBMMonitor",
     "RBMTrainer",
     "Rate",
@@ -129,6 +147,7 @@ __all__ = [
     "StreamBatches",
     "StreamRows",
     "Switch",
+    "ThresholdCoding",
     "Units",
     "advice",
     "best_variances",
@@ -136,11 +155,13 @@ __all__ = [
     "composed_cd",
     "dense_block",
     "fingerprint",
+    "first_atoms",
     "first_hierarchy",
     "fit",
     "gibbs_chain",
     "improve_anchors",
     "kmeans",
+    "lagrange_dual",
     "llc_codes",
     "local_directions",
     "local_weights",
@@ -155,6 +176,7 @@ __all__ = [
     "pyramid_cells",
     "random_weights",
     "rbm_metrics",
+    "residual",
     "restore_arrays",
     "row_blocks",
     "rule_of",
