@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from layerwise import datasets, models, nn, ops, reference, storage
     from layerwise.models import (
         DBN,
+        LISTA,
         LLC,
         RBM,
         ZCA,
         ContrastNormalizer,
         DBNClassifier,
+        DictionaryLearning,
         HierarchicalSparseCoder,
         ImageFeatures,
         Lasso,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         LocalCoordinateCoder,
         PatchExtractor,
         SoftThresholdCoder,
+        SparseCoder,
         SpatialPyramid,
         SuperVectorCoder,
         VectorQuantizer,
@@ -44,11 +47,13 @@ except PackageNotFoundError:  # run from a source tree that is not installed
 
 __all__ = [
     "DBN",
+    "LISTA",
     "LLC",
     "RBM",
     "ZCA",
     "ContrastNormalizer",
     "DBNClassifier",
+    "DictionaryLearning",
     "HierarchicalSparseCoder",
     "ImageFeatures",
     "Lasso",
@@ -56,6 +61,7 @@ __all__ = [
     "LocalCoordinateCoder",
     "PatchExtractor",
     "SoftThresholdCoder",
+    "SparseCoder",
     "SpatialPyramid",
     "SuperVectorCoder",
     "VectorQuantizer",

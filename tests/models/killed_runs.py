@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from layerwise import DBN, RBM, DBNClassifier, nn
+from layerwise import DBN, LISTA, RBM, DBNClassifier, DictionaryLearning, nn
 from layerwise.storage import document
 
 MODELS = {
@@ -31,6 +31,13 @@ MODELS = {
     "classifier": lambda: DBNClassifier(
         (6, 5), pretrain=DBN(batch_size=8, n_iter=1), batch_size=8, n_iter=3, dropout=0.2,
         random_state=1,
+    ),
+    "online": lambda: DictionaryLearning(9, alpha=0.1, batch_size=4, n_iter=3, random_state=1),
+    "dual": lambda: DictionaryLearning(
+        9, alpha=0.1, batch_size=8, n_iter=4, fit_algorithm="lagrange_dual", random_state=1
+    ),
+    "lista": lambda: LISTA(
+        DictionaryLearning(9, alpha=0.1, n_iter=1), batch_size=4, n_iter=3, random_state=1
     ),
 }  # fmt: skip
 INTERVALS = ({"every_updates": 1}, {"every_seconds": 0.01}, {"every_epochs": 1})

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 
 import layerwise
-from layerwise import DBN, RBM, DBNClassifier, nn
+from layerwise import DBN, LISTA, RBM, DBNClassifier, DictionaryLearning, SparseCoder, nn
 from layerwise.ops import BitMatrix
 from layerwise.storage import document
 
@@ -32,6 +32,9 @@ ESTIMATORS = {
     "own pretraining": lambda: DBNClassifier(
         4, pretrain=DBN(n_iter=1, learning="pcd"), n_iter=2, random_state=np.random.RandomState(3)
     ),
+    "dictionary": lambda: DictionaryLearning(4, alpha=0.2, n_iter=2, random_state=0),
+    "lista": lambda: LISTA(DictionaryLearning(4, fit_algorithm=nn.LagrangeDual()), n_iter=2),
+    "sparse coder": lambda: SparseCoder(np.eye(6)),
 }
 
 

@@ -50,7 +50,7 @@ def stop_at(monkeypatch):
     def stop(n):
         left[0] = n
 
-    for trainer in (nn.RBMTrainer, nn.NetTrainer):
+    for trainer in (nn.RBMTrainer, nn.NetTrainer, nn.DictionaryTrainer, nn.ListaTrainer):
 
         def step(self, batch, t, original=trainer.step):
             if left[0] == 0:

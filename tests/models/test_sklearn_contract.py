@@ -13,7 +13,7 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from layerwise import DBN, RBM, DBNClassifier
+from layerwise import DBN, LISTA, RBM, DBNClassifier, DictionaryLearning
 
 # Learning is stochastic: minibatches and random numbers go by the row, and a row left out or
 # repeated changes those of all later rows. tests/nn/test_composed.py shows that the expected update
@@ -26,9 +26,15 @@ EXPECTED_FAILURES = {
 
 @pytest.mark.filterwarnings("ignore:.*visible units take values in")
 @parametrize_with_checks(
-    [RBM(16), DBN((16, 8)), DBNClassifier((32, 16))],
+    [
+        RBM(16),
+        DBN((16, 8)),
+        DBNClassifier((32, 16)),
+        DictionaryLearning(8, alpha=0.1, n_iter=2),
+        LISTA(DictionaryLearning(8, alpha=0.1, n_iter=1), n_iter=2),
+    ],
     expected_failed_checks=lambda estimator: (
-        {} if isinstance(estimator, DBNClassifier) else EXPECTED_FAILURES
+        EXPECTED_FAILURES if isinstance(estimator, (RBM, DBN)) else {}
     ),
 )
 def test_estimators_pass_the_checks_of_scikit_learn(estimator, check):

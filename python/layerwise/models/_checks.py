@@ -263,7 +263,7 @@ def _comes_in_blocks(x: Any) -> bool:
 
 
 def read_training(
-    estimator: Any, x: Any, *, reset: bool, dtype: Any = None, units: Units
+    estimator: Any, x: Any, *, reset: bool, dtype: Any = None, units: Units | None = None
 ) -> Rows | StreamRows:
     """Do as `read_rows`, also for data that come in blocks: an iterator, or a function of none.
 
