@@ -179,7 +179,8 @@ class LISTA(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         y : ignored
         checkpoint : path or layerwise.nn.Checkpoint, optional
             File into which what training needs to go on is written after every epoch, or as often
-            as the `layerwise.nn.Checkpoint` says. Atoms are learnt anew from it on.
+            as the `layerwise.nn.Checkpoint` says. Atoms that are learnt are not in it: a resumed
+            run learns them again first.
         resume : bool, default False
             Whether to go on from `checkpoint`, with the same data and parameters; the result has
             the same bits as that of an unbroken run. Where there is no such file yet, training
