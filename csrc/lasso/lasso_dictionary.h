@@ -23,7 +23,7 @@
 //           there; keep = 0 forgets NaN too. b_j - a_j Phi: a chain over ascending k from b_j, then
 //           the moves within the block in their order. ||u||^2: one chain a lane, then sum_lanes.
 //           So the thread count changes no bit.
-// Interrupt some rows of A and B may be done; phi is as a whole sweep left it.
+// Interrupt A and B may be part way, and worth nothing; phi is as a whole sweep left it.
 // Cost      2 (s + D) FLOPs a non-zero of C, s those of its signal; 2 K^2 D FLOPs a sweep. Bytes: A
 //           and B once a call or sweep; phi is read from cache.
 // Source    Mairal, Bach, Ponce & Sapiro 2010, algorithm 2.

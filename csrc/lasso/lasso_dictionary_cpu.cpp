@@ -7,6 +7,7 @@
 namespace layerwise::LW_ISA_NAMESPACE {
 
 constexpr int64_t statistics_atoms = 32;  // rows of A and B that a task owns
+constexpr int64_t signals_a_poll = 256;   // between two looks out for Ctrl-C
 
 template <class T>
 LW_INLINE void scale_row(T* row, int64_t cols, int64_t stride, T keep) {
@@ -50,7 +51,8 @@ static void statistics_task(const DictionaryStatisticsArgs<T>& args, int64_t tas
         scale_row(a.data + j * a.row_stride, a.cols, a.col_stride, args.keep);
         scale_row(b.data + j * b.row_stride, b.cols, b.col_stride, args.keep);
     }
-    for (int64_t i = 0; i < c.rows; ++i)
+    for (int64_t i = 0; i < c.rows; ++i) {
+        if (i % signals_a_poll == signals_a_poll - 1 && stop_requested()) return;
         for (int64_t e = csr_lower_bound(c, i, first); e < c.indptr[i + 1]; ++e) {
             const int64_t j = c.indices[e];
             if (j >= last) break;
@@ -60,6 +62,7 @@ static void statistics_task(const DictionaryStatisticsArgs<T>& args, int64_t tas
                 row[c.indices[other] * a.col_stride] += v * csr_value(c, other);
             add_signal(args.x, i, v, b.data + j * b.row_stride, b.col_stride);
         }
+    }
 }
 
 template <class T>

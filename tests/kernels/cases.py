@@ -25,6 +25,7 @@ ENCODED = {  # arguments that may be bit-packed or CSR
     "dense": (0,),
     "dense_dw": (1,),
     "dense_dw_update": (1,),
+    "dictionary_statistics": (0, 1),
     "gemm": (0, 1),
     "gibbs_cd": (0,),
     "gibbs_cd_update": (0,),

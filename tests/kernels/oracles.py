@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerwise.reference import dense as ref_dense
+from layerwise.reference import dictionary as ref_dictionary
 from layerwise.reference import gemm as ref_gemm
 from layerwise.reference import gibbs as ref_gibbs
 from layerwise.reference import lasso as ref_lasso
@@ -170,6 +171,19 @@ def _dropout(call: Drawn) -> None:
     call.check(call.results[0], expected, np.abs(expected))
 
 
+def _dictionary_statistics(call: Drawn) -> None:
+    keep = call.options["keep"]
+    expected = ref_dictionary.dictionary_statistics(*call.arrays, keep=keep)
+    limits = ref_dictionary.dictionary_statistics(*map(np.abs, call.arrays), keep=keep)
+    for got, value, bound in zip(call.results, expected, limits, strict=True):
+        call.check(got, value, bound)
+
+
+def _dictionary_update(call: Drawn) -> None:
+    expected = ref_dictionary.dictionary_update(*call.arrays)
+    call.check(call.results[0], expected, bounds.dictionary_update(*call.arrays))
+
+
 def _lasso(call: Drawn) -> None:
     """Each gap is that of its codes, and within the tolerance: codes so near are not unique."""
     x, phi = call.arrays
@@ -203,6 +217,8 @@ ORACLES: dict[str, Callable[[Drawn], None]] = {
     "dense_dw": _dense_dw,
     "dense_dw_update": _dense_dw_update,
     "dense_dx": _dense_dx,
+    "dictionary_statistics": _dictionary_statistics,
+    "dictionary_update": _dictionary_update,
     "dropout": _dropout,
     "dropout_dx": _dropout,
     "gemm": _gemm,

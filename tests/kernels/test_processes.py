@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from layerwise import ops
 
@@ -123,11 +124,15 @@ def long_calls():
     n, depth = 2048, 1 << 15
     dictionary = np.random.default_rng(0).standard_normal((256, 64)).astype(np.float32)
     signals = np.broadcast_to(dictionary[:40].sum(axis=0), (1 << 19, 64))
+    codes = scipy.sparse.csr_array(np.ones((4096, 512), np.float32))
+    sums = np.zeros((512, 512), np.float32), np.zeros((512, n), np.float32)
     return {
         "dense": ([ones(n, depth), ones(n, depth)], {}),
         "dense_db": ([ones(1 << 36, 16)], {}),
         "dense_dw": ([ones(depth, n), ones(depth, n)], {}),
         "dense_dx": ([ones(n, depth), ones(depth, n)], {}),
+        "dictionary_statistics": ([codes, ones(4096, n), *sums], {}),
+        "dictionary_update": ([w.copy(), np.eye(128, dtype="f4"), w], {"sweeps": 10**6}),
         "gemm": ([ones(n, depth), ones(depth, n)], {}),
         "gibbs_cd": ([ones(64, 128), *parameters[:3]], chain),
         "gibbs_cd_update": ([ones(64, 128), *parameters], chain | rate),

@@ -212,7 +212,11 @@ class DictionaryTrainer:
             squares = np.einsum("nd,nd->n", left, left)
         else:
             a, b = self._statistics["a"], self._statistics["b"]
-            ops.dictionary_statistics(codes, x, a, b, keep=self.rule.keep(t))
+            try:
+                ops.dictionary_statistics(codes, x, a, b, keep=self.rule.keep(t))
+            except BaseException:  # Ctrl-C may leave sums that are part way: they are forgotten
+                a[...], b[...] = 0.0, 0.0
+                raise
             self._move_atoms(self.dictionary.dtype)
         self._unused = np.where(used, 0, self._unused + 1)
         if self._unused.max(initial=0) >= self.rule.dead_after:

@@ -55,6 +55,10 @@ def dictionary_statistics(
     TypeError, ValueError, MemoryError
         As for `gemm`.
 
+    Notes
+    -----
+    A call that Ctrl-C ends may leave sums that are part way.
+
     References
     ----------
     J. Mairal, F. Bach, J. Ponce, G. Sapiro (2010). Online learning for matrix factorization and
