@@ -8,8 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 from threadpoolctl import threadpool_limits
 
-from layerwise import ops
-
 from .blocks import row_blocks, run_blocks
 from .encodings import Centroids
 
@@ -153,7 +151,7 @@ def _means(
     for start in range(0, len(x), _SUMMED):
         part = slice(start, start + _SUMMED)
         members = _members(labels[part], len(centres))
-        sums += ops.gemm(members, x[part].astype(np.float64))
+        sums += members @ x[part].astype(np.float64)  # in the order of the rows
     counts = np.bincount(labels, minlength=len(centres))
     empty = np.flatnonzero(counts == 0)
     moved = (sums / np.maximum(counts, 1)[:, None]).astype(x.dtype)
