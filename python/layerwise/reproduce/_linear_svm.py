@@ -60,7 +60,8 @@ def fit_linear_svm(
     y : ndarray of shape (n,), int
         Classes from 0 on.
     weight_decays : sequence of float
-        Penalties to choose from; each starts from the solution of the one before.
+        Penalties to choose from, the largest first; each starts from the solution of the one
+        before, and the first that does worse than it is the last to be tried.
     n_held_out : int
         Last rows, on which the penalty is chosen. The machine returned is fitted to all rows.
 
@@ -80,13 +81,16 @@ def fit_linear_svm(
     shape = (int(y.max()) + 1, x.shape[1])
     n = len(x) - n_held_out
     net = nn.Net([nn.Layer(np.zeros(shape, x.dtype), np.zeros(shape[0], x.dtype), "none")])
-    held_out, solutions = {}, {}
+    held_out: dict[float, float] = {}
+    best, solution = weight_decays[0], net.parameters
     for decay in weight_decays:
         _minimise(net, x[:n], y[:n], decay)
         held_out[decay] = LinearSVM(net, decay, {}).error(x[n:], y[n:])
-        solutions[decay] = {name: value.copy() for name, value in net.parameters.items()}
-    best = min(held_out, key=held_out.__getitem__)
-    nn.restore_arrays(net.parameters, solutions[best])
+        if held_out[decay] > held_out[best]:
+            break
+        best = decay
+        solution = {name: value.copy() for name, value in net.parameters.items()}
+    nn.restore_arrays(net.parameters, solution)
     _minimise(net, x, y, best)
     return LinearSVM(net, best, held_out)
 

@@ -22,7 +22,7 @@ __all__ = ["RECIPE"]
 
 PUBLISHED = {"hard": 68.6, "triangle": 77.9}  # accuracy in %, 1600 centroids
 _PATCH, _CHANNELS = 6, 3
-_WEIGHT_DECAYS = (0.1, 0.03, 0.01)
+_WEIGHT_DECAYS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _Size:
     max_iter: int
 
 
-_FULL = _Size(50_000, 10_000, 10_000, 400_000, 1600, 50)
+_FULL = _Size(50_000, 10_000, 10_000, 400_000, 1600, 30)
 _QUICK = _Size(4000, 2000, 1000, 20_000, 200, 10)
 
 
