@@ -85,7 +85,7 @@ class LocalCoding:
 
     Examples
     --------
-    >>> coding = LocalCoding(np.array([[0.0], [1.0], [5.0]]), 0.01, sum_to_one=True)
+    >>> coding = LocalCoding(np.array([[0.0], [1.0], [5.0]]), 1e-3, sum_to_one=True)
     >>> coding.encode(np.array([[0.75]])).toarray().round(2)
     array([[0.25, 0.75, 0.  ]])
     """
