@@ -10,7 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 # Packages that tell no more than their version, and the names they are installed by.
-DISTRIBUTIONS = {"learnergy": "learnergy", "rbms": "rbms", "spams": "spams-bin"}
+DISTRIBUTIONS = {
+    "celer": "celer",
+    "learnergy": "learnergy",
+    "rbms": "rbms",
+    "skglm": "skglm",
+    "spams": "spams-bin",
+}
 
 Arrays = Mapping[str, np.ndarray]
 

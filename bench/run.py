@@ -37,12 +37,19 @@ import bench_dense
 import bench_gemm
 import bench_gibbs
 import bench_lasso
+import bench_lasso_path
 import numpy as np
 from common import Case
 from compare import OURS, show_comparison
 
 HERE = Path(__file__).parent
-KERNELS = {"gemm": bench_gemm, "gibbs": bench_gibbs, "dense": bench_dense, "lasso": bench_lasso}
+KERNELS = {
+    "gemm": bench_gemm,
+    "gibbs": bench_gibbs,
+    "dense": bench_dense,
+    "lasso": bench_lasso,
+    "lasso_path": bench_lasso_path,
+}
 FORCED = "numpy-avx512"
 SAMPLES = 9
 SETTLE_SECONDS = 0.25  # idle thread pools spin before they sleep, OpenBLAS for over 50 ms

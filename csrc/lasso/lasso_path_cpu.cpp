@@ -17,7 +17,7 @@ struct PathRun {
     PathState<T> p;
     double penalty = 0;  // l of the pair in turn
     int64_t epochs = 0;
-    double gap = 0, peak = 0;  // absolute gap; largest |c_j| / weight_j
+    double gap = 0, peak = 0;  // as reported; largest |c_j| / weight_j
     Status status = Status::ok;
 
     bool stopped() {
@@ -74,7 +74,7 @@ struct PathRun {
             if (size > cosine * p.norm[j]) cosine = size / p.norm[j];
         }
         if (penalty == 0) {
-            gap = cosine * __builtin_sqrt(p.energy);
+            gap = cosine / __builtin_sqrt(p.energy);
             return;
         }
         const double kappa = peak > penalty ? penalty / peak : 1.0;
@@ -88,26 +88,42 @@ struct PathRun {
             rest += set.ridge * w * w;
         }
         gap += 0.5 * (1 - kappa) * (1 - kappa) * rest;
-        if (gap < 0) gap = 0;  // by rounding
+        gap = gap > 0 ? gap / p.energy : 0.0;  // below 0 by rounding
     }
 
     void set_penalties(double at) {
         for (int64_t s = 0; s < p.set.size; ++s) p.set.penalty[s] = at * p.weight[p.set.feature[s]];
     }
 
-    // Epochs and Newton steps on the set, until its own gap is at most `goal`; whether codes moved.
-    bool solve_set(double goal) {
+    // The gap of the set alone with the penalty `at`, relative.
+    double gap_of_set(double at) const {
+        if (at == 0) return set_correlation(p.set) / __builtin_sqrt(p.energy);
+        return set_gap(p.set, p.energy) / p.energy;
+    }
+
+    // Epochs and Newton steps on the set with the penalty `at`; whether codes moved.
+    bool solve_set(double at, double goal) {
         WorkingSet& set = p.set;
         bool moved = false;
+        set_penalties(at);
         if (set.size == 0) return false;
         if (!set.has_gram) return descend_without_gram();
+        double best = __DBL_MAX__;
+        int stale = 0;
         for (int round = 0; epochs < args.max_iterations && !stopped(); ++round) {
-            if (round > 0 || set.active_size > 0) status = newton_step(target, set);
+            if (round > 0 || set.active_size > 0) status = newton_step(target, set, moved);
             if (status != Status::ok) break;
             ++epochs;
             const bool now = gram_epoch(set);
             moved = moved || now;
-            if (!now || (goal > 0 && set_gap(set, p.energy) <= goal)) break;
+            const double own = gap_of_set(at);
+            if (!now || (goal > 0 && own <= goal)) break;
+            if (own < 0.5 * best) {
+                best = own;
+                stale = 0;
+            } else if (++stale > 10 && own < 1e-12) {
+                break;  // rounding
+            }
         }
         return moved;
     }
@@ -197,12 +213,8 @@ struct PathRun {
         penalty = args.penalty.data[index * args.penalty.stride];
         p.set.ridge = args.ridge.data[index * args.ridge.stride];
         epochs = 0;
-        const double goal = args.tolerance * (penalty == 0 ? 1.0 : p.energy);
-        bool moved = false;
-        if (p.set.size > 0) {
-            set_penalties(penalty);
-            moved = solve_set(0.3 * goal);
-        }
+        const double goal = args.tolerance;
+        bool moved = solve_set(penalty, 0.3 * goal);
         for (bool first = true; !stopped(); first = false) {
             if (moved || first) status = refresh_residual(target, p);
             if (status == Status::ok) correlate();
@@ -210,23 +222,21 @@ struct PathRun {
             judge();
             if (gap <= goal || epochs >= args.max_iterations) return;
             double at = penalty_step * peak;
-            if (at < penalty || (penalty == 0 && peak * 1e4 < largest_target())) at = penalty;
+            if (at < penalty || (penalty == 0 && at < 1e-4 * largest_target())) at = penalty;
             const int64_t joined = grow(at);
+            if (status == Status::ok) status = regain_gram(target, p);
             if (status != Status::ok) return;
-            set_penalties(at);
-            status = regain_gram(target, p);
-            if (status != Status::ok) return;
-            moved = solve_set(at > penalty ? 1e-2 * gap : 0.3 * goal);
+            moved = solve_set(at, at > penalty ? 1e-2 * gap : 0.3 * goal);
             if (!moved && joined == 0 && at == penalty) return;
         }
     }
 
     double largest_target() const {
         double most = 0;
-        for (int64_t j = 0; j < p.x.count; ++j) most = max_double(most, size_of(p.target[j]));
+        for (int64_t j = 0; j < p.x.count; ++j)
+            if (size_of(p.target[j]) > most) most = size_of(p.target[j]);
         return most;
     }
-    static double max_double(double a, double b) { return a > b ? a : b; }
 
     void write(int64_t index) {
         T* row = args.codes.data + index * args.codes.row_stride;
@@ -238,8 +248,7 @@ struct PathRun {
             intercept -= p.set.code[s] * p.mean[j];
         }
         args.intercepts.data[index * args.intercepts.stride] = static_cast<T>(intercept);
-        const double scale = penalty == 0 ? 1.0 : 1.0 / p.energy;
-        args.gap.data[index * args.gap.stride] = static_cast<T>(p.energy > 0 ? gap * scale : 0.0);
+        args.gap.data[index * args.gap.stride] = static_cast<T>(gap);
         args.iterations.data[index * args.iterations.stride] = epochs;
     }
 

@@ -240,7 +240,7 @@ LW_INLINE double objective_change(const WorkingSet& set) {
 
 // A step from the support's codes to where their signs would have them, if those stay. Codes that
 // change sign become zero, or, where that does not lower the objective, the step ends at the first.
-static Status newton_step(const Target& target, WorkingSet& set) {
+static Status newton_step(const Target& target, WorkingSet& set, bool& moved) {
     Status status = sync_inverse(target, set);
     const int64_t n = set.active_size;
     if (status != Status::ok || n == 0) return status;
@@ -273,6 +273,7 @@ static Status newton_step(const Target& target, WorkingSet& set) {
         if (status != Status::ok) return status;
         if (objective_change(set) <= 0) {
             for (int64_t s = 0; s < set.size; ++s) {
+                moved = moved || set.change[s] != 0;
                 set.code[s] += set.change[s];
                 set.left[s] -= set.product[s];
             }

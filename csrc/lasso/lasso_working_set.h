@@ -87,4 +87,16 @@ static double set_gap(const WorkingSet& set, double energy) {
     return gap + penalties + 0.5 * (1 - kappa) * (1 - kappa) * (rest > 0 ? rest : 0.0);
 }
 
+// Without a penalty: the largest correlation that is left, of columns scaled to norm 1.
+static double set_correlation(const WorkingSet& set) {
+    double top = 0;
+    for (int64_t s = 0; s < set.size; ++s) {
+        const double size = set.left[s] - set.ridge * set.code[s];
+        const double norm = __builtin_sqrt(set.gram[s * set.ld + s]);
+        const double own = set.nonnegative && set.code[s] == 0 ? size : size_of(size);
+        if (own > top * norm) top = own / norm;
+    }
+    return top;
+}
+
 }  // namespace layerwise::LW_ISA_NAMESPACE

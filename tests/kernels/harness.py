@@ -50,7 +50,7 @@ K = {
     "dropout_dx": 2,
     "sgd_momentum": 4,
     "lasso": 4,
-    "lasso_path": 4,
+    "lasso_path": 8,
     "omp": 4,
     "dictionary_statistics": 4,
     "dictionary_update": 4,

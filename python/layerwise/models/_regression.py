@@ -33,11 +33,8 @@ def read_sample_weight(op: str, sample_weight: Any, x: Any) -> np.ndarray | None
     if sample_weight is None:
         return None
     weight = _check_sample_weight(sample_weight, x, dtype=x.dtype)
-    if not (weight >= 0).all() or not weight.any():
-        raise ValueError(
-            f"{op}: sample_weight must be numbers >= 0, not all of them 0; "
-            f"got values from {weight.min():g} to {weight.max():g}"
-        )
+    if weight.min() < 0:
+        raise ValueError(f"{op}: sample_weight must be numbers >= 0; got {weight.min():g}")
     return weight
 
 
