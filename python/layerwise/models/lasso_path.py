@@ -74,8 +74,8 @@ def lasso_path(
     >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
     >>> alphas, coefs, gaps = lasso_path(x, [2.0, 1.0, -3.0], alphas=[0.1, 0.5])
     >>> coefs.round(3)
-    array([[1.167, 1.767],
-           [0.167, 0.767]])
+    array([[1.5, 1.9],
+           [0.5, 0.9]])
     """
     X, y = check_X_y(X, y, accept_sparse="csc", dtype=FLOATS, order="F", y_numeric=True)
     y = np.ascontiguousarray(y, X.dtype)

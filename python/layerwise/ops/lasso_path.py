@@ -138,8 +138,8 @@ def lasso_path(
     >>> from layerwise.ops import lasso_path
     >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])
     >>> lasso_path(x, np.array([2.0, 1.0, -3.0]), [0.5, 0.1]).coefs.round(3)
-    array([[1.167, 0.167],
-           [1.767, 0.767]])
+    array([[1.5, 0.5],
+           [1.9, 0.9]])
     """
     call = _PATH(x, y, sample_weight, weights, start)
     penalties = _check_alphas(alphas)
