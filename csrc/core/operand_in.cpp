@@ -153,7 +153,7 @@ BitsIn bits_in(py::handle object, const char* op, const char* name) {
         throw value_error(op, ": ", name, " of shape (", bits.rows, ", ", bits.cols,
                           ") must have words of shape (", bits.rows, ", ", width, "); got ",
                           to_string(words.shape));
-    if (width > 1 && words.strides[1] != 1)
+    if (width > 1 && bits.rows > 0 && words.strides[1] != 1)
         throw value_error(op, ": ", name,
                           " must have contiguous words within a row; got a stride of ",
                           words.strides[1]);
