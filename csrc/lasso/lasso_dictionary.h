@@ -66,6 +66,6 @@ struct DictionaryKernels {
     DictionaryFunctions<float> f32;
     DictionaryFunctions<double> f64;
 };
-LW_DECLARE_KERNELS(DictionaryKernels, dictionary_kernels)
+LW_DECLARE_KERNELS(DictionaryKernels, lasso_dictionary_kernels)
 
 }  // namespace layerwise

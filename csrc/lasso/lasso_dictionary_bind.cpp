@@ -9,11 +9,11 @@ namespace py = pybind11;
 namespace layerwise {
 namespace {
 
-LW_SELECT_KERNELS(DictionaryKernels, dictionary_kernels)
+LW_SELECT_KERNELS(DictionaryKernels, lasso_dictionary_kernels)
 
 template <class T>
 const DictionaryFunctions<T>& functions(const Target& target) {
-    const DictionaryKernels& kernels = dictionary_kernels(target.isa);
+    const DictionaryKernels& kernels = lasso_dictionary_kernels(target.isa);
     if constexpr (sizeof(T) == 4)
         return kernels.f32;
     else

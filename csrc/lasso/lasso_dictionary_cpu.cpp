@@ -215,7 +215,7 @@ template <class T>
 static constexpr DictionaryFunctions<T> dictionary_functions = {
     dictionary_statistics<T>, dictionary_update<T>, dictionary_workspace<T>};
 
-const DictionaryKernels& dictionary_kernels() {
+const DictionaryKernels& lasso_dictionary_kernels() {
     static constexpr DictionaryKernels kernels = {dictionary_functions<float>,
                                                   dictionary_functions<double>};
     return kernels;
