@@ -113,6 +113,7 @@ BAD = {
     "shuffle": ["no", 2, None],
     "pretrain": ["yes", 1, RBM(3), None],
     "dropout": [1, *NUMBERS],
+    "input_dropout": [1, *NUMBERS],
     "l1_decay": [np.inf, *NUMBERS],
     "max_norm": [0, "6", np.nan],
     "sparsity_target": [0, 1, "0.1", np.nan],
