@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/array.h"
+#include "core/attribute.h"
 #include "core/dlpack.h"
 #include "core/errors.h"
 
@@ -63,7 +64,7 @@ DType dtype_from(const Array& array, py::handle object, char kind, int64_t bytes
         if (kind == 'u') return {Kind::unsigned_int, size};
         if (kind == 'f' && size > 1) return {Kind::floating, size};
     }
-    const py::object dtype = py::getattr(object, "dtype", py::none());
+    const py::object dtype = attribute_or(object, "dtype", py::none());
     throw type_error(array.label(), " must have ", accepted_dtypes, "; got ",
                      dtype.is_none() ? cat(kind, bytes) : py::str(dtype).cast<std::string>());
 }
@@ -109,7 +110,7 @@ struct ArrayStruct {
 constexpr int flag_native = 0x200, flag_writable = 0x400;
 
 bool read_struct(Array& array, py::handle object) {
-    const py::object capsule = py::getattr(object, "__array_struct__", py::none());
+    const py::object capsule = attribute_or(object, "__array_struct__", py::none());
     if (PyCapsule_IsValid(capsule.ptr(), nullptr) == 0) return false;
     const auto* from =
         static_cast<const ArrayStruct*>(PyCapsule_GetPointer(capsule.ptr(), nullptr));
@@ -233,13 +234,13 @@ void read_protocol(Array& array, py::handle object) {
     for (const Device device : {Device::cpu, Device::cuda}) {
         const char* name =
             device == Device::cpu ? "__array_interface__" : "__cuda_array_interface__";
-        const py::object interface = py::getattr(object, name, py::none());
+        const py::object interface = attribute_or(object, name, py::none());
         if (!py::isinstance<py::dict>(interface)) continue;
         array.device = device;
         array.device_id = device == Device::cpu ? 0 : -1;
         return read_interface(array, interface.cast<py::dict>(), object);
     }
-    if (!py::hasattr(object, "__dlpack__"))
+    if (!has_attribute(object, "__dlpack__"))
         throw type_error(array.label(),
                          " must be an array (__array_interface__, __cuda_array_interface__ or "
                          "__dlpack__); got ",

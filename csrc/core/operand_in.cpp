@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "core/attribute.h"
 #include "core/errors.h"
 
 namespace py = pybind11;
@@ -12,7 +13,7 @@ namespace layerwise {
 namespace {
 
 void read_shape(py::handle object, const std::string& label, int64_t& rows, int64_t& cols) {
-    const py::object shape = py::getattr(object, "shape", py::none());
+    const py::object shape = attribute_or(object, "shape", py::none());
     if (!py::isinstance<py::tuple>(shape) || py::len(shape) != 2)
         throw value_error(label, " must have a shape of two sizes; got ",
                           py::repr(shape).cast<std::string>());
@@ -112,7 +113,7 @@ void read_values(OperandIn& csr) {
 }
 
 void read_csr(OperandIn& csr, py::handle object, const char* op, const char* name) {
-    const py::object format = py::getattr(object, "format", py::str("csr"));
+    const py::object format = attribute_or(object, "format", py::str("csr"));
     if (!format.equal(py::str("csr")))
         throw type_error(op, ": ", name, " must be a CSR matrix where it is sparse; got format '",
                          py::str(format).cast<std::string>(), "': use .tocsr()");
@@ -140,7 +141,7 @@ void read_csr(OperandIn& csr, py::handle object, const char* op, const char* nam
 BitsIn bits_in(py::handle object, const char* op, const char* name) {
     BitsIn bits;
     if (object.is_none()) return bits;
-    if (!py::hasattr(object, "words"))
+    if (!has_attribute(object, "words"))
         throw type_error(op, ": ", name, " must be a BitMatrix (words and shape); got ",
                          Py_TYPE(object.ptr())->tp_name);
     bits.words = array_in(object.attr("words"), op, name);
@@ -175,12 +176,12 @@ OperandIn operand_in(py::handle object, const char* op, const char* name) {
     OperandIn operand;
     if (object.is_none()) return operand;
     operand.given = true;
-    if (py::hasattr(object, "words")) {
+    if (has_attribute(object, "words")) {
         operand.encoding = Encoding::bits;
         operand.bits = bits_in(object, op, name);
         operand.rows = operand.bits.rows;
         operand.cols = operand.bits.cols;
-    } else if (py::hasattr(object, "indptr")) {
+    } else if (has_attribute(object, "indptr")) {
         read_csr(operand, object, op, name);
     } else {
         operand.dense = array_in(object, op, name);

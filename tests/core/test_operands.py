@@ -130,3 +130,19 @@ def test_shapes_of_operands_must_meet(sparse, b):
         product(sparse, b[:-1])
     with pytest.raises(ValueError, match=r"gemm: a must be 2-D; got shape \(70,\)"):
         calls.gemm(b[:, 0], b, mean=np.zeros((6, 4), np.float32))
+
+
+@pytest.mark.parametrize("name", ["shape", "words", "__array_interface__"])
+def test_ctrl_c_while_an_attribute_is_computed_is_not_lost(rng, b, name):
+    class Interrupted:
+        shape, words = (6, 70), calls.pack(rng.random((6, 70)) < 0.3).words
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    setattr(Interrupted, name, property(interrupt))
+    if name == "__array_interface__":
+        del Interrupted.words
+    out = np.empty((6, 4), np.float32)
+    with pytest.raises(KeyboardInterrupt):
+        calls.gemm(Interrupted(), b, k=256, mean=out)
