@@ -1,6 +1,7 @@
 """Every op at drawn shapes, dtypes, layouts, encodings and numbers of threads.
 
-LAYERWISE_HYPOTHESIS_CASES is the number of cases, over all ops.
+LAYERWISE_HYPOTHESIS_CASES is the number of cases, over all ops; where it is given they are new ones
+every time, otherwise always the same.
 """
 
 import os
@@ -50,6 +51,7 @@ def draw_arguments(op, rng, dtype, shape, encodings, density):
     max_examples=max(1, CASES // len(cases.OPS)),
     deadline=None,
     database=None,
+    derandomize="LAYERWISE_HYPOTHESIS_CASES" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )
 @given(
