@@ -6,7 +6,7 @@ from .dictionary import DictionaryLearning
 from .hierarchical import HierarchicalSparseCoder
 from .image_features import ImageFeatures
 from .lasso import Lasso
-from .lasso_path import LassoPath, lasso_path
+from .lasso_paths import LassoPath, lasso_path
 from .lista import LISTA
 from .local_coding import LocalCoordinateCoder
 from .nearest_coding import LLC, SuperVectorCoder
