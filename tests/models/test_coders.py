@@ -111,8 +111,8 @@ def test_same_seed_same_bits_on_any_number_of_threads(name, x, full_teams):
 def test_blocks_of_signals_change_no_bit(name, x, monkeypatch):
     coder = CODERS[name]().fit(x)
     whole = dense(coder.transform(x))
-    monkeypatch.setattr("layerwise.nn.csr_rows._BLOCK_BYTES", 2**9)
-    monkeypatch.setattr("layerwise.nn.blocks.BLOCK_ELEMENTS", 2**6)
+    monkeypatch.setattr("layerwise.nn.data.blocks._BLOCK_BYTES", 2**9)
+    monkeypatch.setattr("layerwise.nn.data.blocks.BLOCK_ELEMENTS", 2**6)
     assert len(list(nn.coding_blocks(60, 8, np.float32))) > 3 and len(nn.row_blocks(16, 8)) > 1
     for threads in (1, 2):
         with layerwise.num_threads(threads):

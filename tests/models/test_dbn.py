@@ -8,7 +8,7 @@ import layerwise
 from layerwise import DBN, RBM, nn
 from layerwise.ops import BitMatrix
 
-from ..nn import enumeration
+from ..nn.energy import enumeration
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_bounds_do_not_depend_on_how_rows_are_cut(rng, monkeypatch):
     dbn = tiny_stack(rng, (4, 3, 2))
     v = enumeration.states(4)
     whole = dbn.variational_bound(v, 1.0, random_state=0)
-    monkeypatch.setattr("layerwise.nn.minibatch._CHUNK_ELEMENTS", 12)
+    monkeypatch.setattr("layerwise.nn.data.minibatch._CHUNK_ELEMENTS", 12)
     np.testing.assert_array_equal(dbn.variational_bound(v, 1.0, random_state=0), whole)
 
 

@@ -78,7 +78,7 @@ def test_blocks_of_images_and_threads_change_no_bit(pooling, colour, monkeypatch
     whole = model.transform(colour)
     for threads in (1, 2, 7):
         for elements in (1, 2000, 1 << 20):
-            monkeypatch.setattr("layerwise.nn.blocks.BLOCK_ELEMENTS", elements)
+            monkeypatch.setattr("layerwise.nn.data.blocks.BLOCK_ELEMENTS", elements)
             with layerwise.num_threads(threads):
                 np.testing.assert_array_equal(model.transform(colour), whole)
     np.testing.assert_array_equal(model.transform(colour[3:4]), whole[3:4])

@@ -13,7 +13,7 @@ import layerwise
 from layerwise import RBM, nn
 from layerwise.ops import BitMatrix
 
-from ..nn import enumeration
+from ..nn.energy import enumeration
 
 
 def bars(n_rows, rng, size=3):

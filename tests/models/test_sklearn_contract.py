@@ -16,8 +16,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from layerwise import DBN, LISTA, RBM, DBNClassifier, DictionaryLearning
 
 # Learning is stochastic: minibatches and random numbers go by the row, and a row left out or
-# repeated changes those of all later rows. tests/nn/test_composed.py shows that the expected update
-# is that of repeated rows.
+# repeated changes those of all later rows. tests/nn/energy/test_composed.py shows that the expected
+# update is that of repeated rows.
 EXPECTED_FAILURES = {
     f"check_sample_weight_equivalence_on_{kind}_data": "stochastic: equivalent in expectation"
     for kind in ("dense", "sparse")

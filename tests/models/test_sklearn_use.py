@@ -191,7 +191,7 @@ def large(kind):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks that are large beside the data of these tests would hide a copy."""
-    monkeypatch.setattr("layerwise.nn.minibatch._CHUNK_ELEMENTS", 1 << 14)
+    monkeypatch.setattr("layerwise.nn.data.minibatch._CHUNK_ELEMENTS", 1 << 14)
     monkeypatch.setattr("layerwise.ops.bits._BLOCK_BYTES", 1 << 16)
 
 

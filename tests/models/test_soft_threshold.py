@@ -45,7 +45,7 @@ def test_a_saved_coder_gives_the_same_bits(x, tmp_path):
 
 
 def test_the_same_bits_on_any_number_of_threads(x, full_teams, monkeypatch):
-    monkeypatch.setattr("layerwise.nn.blocks.BLOCK_ELEMENTS", 50)
+    monkeypatch.setattr("layerwise.nn.data.blocks.BLOCK_ELEMENTS", 50)
     found = []
     for threads in (1, 2, 7):
         with layerwise.num_threads(threads):

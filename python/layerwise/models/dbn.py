@@ -249,7 +249,8 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         h : ndarray of shape (n_samples, n_components[depth - 1])
         """
         rows = self._rows(X)
-        return rows.lifted(self._stack[: self._depth("transform", depth)]).map(lambda h: h)
+        layers = self._stack[: self._depth("transform", depth)]
+        return nn.LiftedRows(rows, layers).map(lambda h: h)
 
     def inverse_transform(self, X: Any, depth: int | None = None) -> np.ndarray:
         """Compute the means of the visible units from states or means of a layer's hidden units.
@@ -325,7 +326,7 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                 self._stack, rows[part], log_z, rng=Philox(seed, rows=part.start),
                 n_samples=n_samples,
             )
-            for part in rows.lifted(self._stack).chunks()
+            for part in nn.LiftedRows(rows, self._stack).chunks()
         ]  # fmt: skip
         return np.concatenate(parts)
 
@@ -440,7 +441,7 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         for i, rbm in enumerate(layers):
             below = rows
             if stack:
-                below = rows.lifted(stack, returns=self.layer_input, seed=seed)
+                below = nn.lifted(rows, stack, returns=self.layer_input, seed=seed)
             label = f"{type(self).__name__} layer {i + 1} of {len(layers)}, {below.shape[1]}-"
             label += str(rbm.n_components)
             fit_rbm(rbm, below, seed, layer=i, label=label, weight=weight, checkpoint=checkpoint)

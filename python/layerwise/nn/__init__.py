@@ -1,44 +1,64 @@
 """Layers, learning rules, optimisers and the one training loop, below the estimators."""
 
-from .anchors import AnchorStatistics, improve_anchors, local_directions, tangent_codes
-from .atoms import AtomStatistics
-from .blocks import BLOCK_ELEMENTS, row_blocks, run_blocks
-from .bound import variational_bound
-from .callbacks import Callback, History, Monitor, Progress
-from .checkpoint import Checkpoint, fingerprint, restore_arrays
-from .coding import Coding, LassoCoding, PursuitCoding, ThresholdCoding, residual
-from .composed import composed_cd
-from .csr_rows import CsrRows, coding_blocks, dense_block
-from .dictionary import DictionaryTrainer, EpochEnd, first_atoms
-from .dictionary_rules import KSVD, BlockCoordinate, DictionaryRule, LagrangeDual, Online
-from .encodings import ENCODINGS, Centroids, soft_threshold_codes
-from .hierarchical import (
+from .coding.anchors import AnchorStatistics, improve_anchors, local_directions, tangent_codes
+from .coding.atoms import AtomStatistics
+from .coding.codings import Coding, LassoCoding, PursuitCoding, ThresholdCoding, residual
+from .coding.dictionary import DictionaryTrainer, EpochEnd, first_atoms
+from .coding.dictionary_rules import KSVD, BlockCoordinate, DictionaryRule, LagrangeDual, Online
+from .coding.encodings import ENCODINGS, Centroids, soft_threshold_codes
+from .coding.hierarchical import (
     GroupCodes,
     HierarchicalCoding,
     best_variances,
     mean_squares,
     scale_evaluation,
 )
-from .hierarchy_learning import HierarchyLearner, first_hierarchy
-from .kmeans import Clusters, kmeans, nearest
-from .lagrange import lagrange_dual
-from .learning import CD, PCD, Dropout, LearningRule, rule_of
-from .lista import ListaNet, ListaTrainer
-from .local_coding import LocalCoding, llc_codes, local_weights, nearest_anchors, super_vectors
-from .loop import Position, Run, Stepper, fit
-from .losses import Loss, SoftmaxCrossEntropy, SquaredHinge
-from .mapped import MappedRows
-from .minibatch import Batch, LiftedRows, Minibatches, Rows, RowsAt
-from .minimise import NetMinimiser
-from .monitor import MONITORED_ROWS, RBMMonitor, advice, rbm_metrics
-from .net import Layer, Net, NetMonitor, NetTrainer, OutputFirst
-from .optim import SGD, Adam
-from .patches import PatchGrid, normalise_contrast
-from .penalties import L1, BatchMeans, Centring, Correction, MaxNorm, SparsityTarget
-from .pooling import POOLINGS, Cell, Pool, pyramid_cells
-from .projected import Evaluation, minimise_projected, project_to_simplex
-from .rbm import RBMTrainer, gibbs_chain, random_weights
-from .schedules import (
+from .coding.hierarchy_learning import HierarchyLearner, first_hierarchy
+from .coding.kmeans import Clusters, kmeans, nearest
+from .coding.lagrange import lagrange_dual
+from .coding.lista import ListaNet, ListaTrainer
+from .coding.local_coding import (
+    LocalCoding,
+    llc_codes,
+    local_weights,
+    nearest_anchors,
+    super_vectors,
+)
+from .coding.projected import Evaluation, minimise_projected, project_to_simplex
+from .data.blocks import BLOCK_ELEMENTS, coding_blocks, row_blocks, run_blocks
+from .data.csr_rows import CsrRows
+from .data.dense import dense_block
+from .data.mapped import MappedRows
+from .data.minibatch import Batch, Minibatches, Rows, RowsAt
+from .data.shuffle import permutation
+from .data.streams import StreamBatches, StreamRows
+from .energy.bound import variational_bound
+from .energy.composed import composed_cd
+from .energy.learning import CD, PCD, Dropout, LearningRule, rule_of
+from .energy.lifted import LiftedRows, lifted
+from .energy.monitor import MONITORED_ROWS, RBMMonitor, advice, rbm_metrics
+from .energy.penalties import L1, BatchMeans, Centring, Correction, MaxNorm, SparsityTarget
+from .energy.rbm import RBMTrainer, gibbs_chain
+from .energy.units import (
+    Bernoulli,
+    BernoulliBernoulli,
+    Pair,
+    Parameters,
+    Units,
+    pair_of,
+    units_of,
+)
+from .images.patches import PatchGrid, normalise_contrast
+from .images.pooling import POOLINGS, Cell, Pool, pyramid_cells
+from .images.whitening import Moments, zca
+from .nets.losses import Loss, SoftmaxCrossEntropy, SquaredHinge
+from .nets.minimise import NetMinimiser
+from .nets.net import Layer, Net, NetMonitor, NetTrainer, OutputFirst
+from .training.callbacks import Callback, History, Monitor, Progress
+from .training.checkpoint import Checkpoint, fingerprint, restore_arrays
+from .training.loop import Position, Run, Stepper, fit
+from .training.optim import SGD, Adam
+from .training.schedules import (
     Constant,
     Exponential,
     Inverse,
@@ -49,19 +69,8 @@ from .schedules import (
     Step,
     Switch,
 )
-from .shuffle import permutation
-from .stopping import EarlyStopping
-from .streams import StreamBatches, StreamRows
-from .units import (
-    Bernoulli,
-    BernoulliBernoulli,
-    Pair,
-    Parameters,
-    Units,
-    pair_of,
-    units_of,
-)
-from .whitening import Moments, zca
+from .training.stopping import EarlyStopping
+from .training.weights import random_weights
 
 __all__ = [
     "BLOCK_ELEMENTS",
@@ -162,6 +171,7 @@ __all__ = [
     "improve_anchors",
     "kmeans",
     "lagrange_dual",
+    "lifted",
     "llc_codes",
     "local_directions",
     "local_weights",

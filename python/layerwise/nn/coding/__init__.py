@@ -1,0 +1,1 @@
+"""Codes of signals over dictionaries, anchors and centroids, and how these are learnt."""

@@ -1,0 +1,1 @@
+"""Rows of data in the encodings that kernels read: batches, orders, streams, blocks."""

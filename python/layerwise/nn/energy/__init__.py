@@ -1,0 +1,1 @@
+"""Restricted Boltzmann machines: units, learning rules, penalties, steps."""

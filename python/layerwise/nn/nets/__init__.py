@@ -1,0 +1,1 @@
+"""Feed-forward nets: layers, losses, steps by back-propagation."""

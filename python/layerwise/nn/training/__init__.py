@@ -1,0 +1,1 @@
+"""The one training loop and what takes part in it, whatever is trained."""
