@@ -38,9 +38,10 @@ static void dense_panel(const Plan& p, int64_t k, int64_t depth, const T* a, con
                                         s.ld);
 }
 
-template <class T>
+// pack(k0, k1) is called before rows [k0, k1) of b are read.
+template <class T, class Pack>
 static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int64_t cols,
-                        const Sums<T>& s) {
+                        const Sums<T>& s, const Pack& pack) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
 #ifdef LW_CORRUPT_K_TAIL
@@ -53,6 +54,7 @@ static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int
             for (int64_t j = 0; j < panels * width; ++j) s.data[r * s.ld + j] = T(0);
     for (int64_t k = 0; k < k_end; k += p.depth) {
         const int64_t depth = min_of(p.depth, k_end - k);
+        pack(k, k + depth);
         for (int64_t q = 0; q < panels; ++q) {
             const T* panel = b + (q * p.k + k) * width;
             const T* next = panel + (q + 1 < panels ? p.k * width : 0);

@@ -10,31 +10,51 @@ namespace layerwise::LW_ISA_NAMESPACE {
 
 // --- packing
 
-// Columns [j0, j0 + n) of [b; tail_scale tail] into panels of depth k_total.
+// The second operand: [b; tail_scale tail].
 template <class T>
-static Status pack_b_columns(const Operand<T>& b, const Operand<T>& tail, T tail_scale, int64_t j0,
-                             int64_t n, T* out, const Target& target) {
+struct Stacked {
+    const Operand<T>& b;
+    const Operand<T>& tail;
+    T tail_scale;
+};
+
+// Rows [k0, k1) of columns [j0, j0 + n) of b into panels of k_total rows, of which out is the first
+// that b fills.
+template <class T>
+static void pack_b_rows(const Operand<T>& b, T scale, int64_t k0, int64_t k1, int64_t j0, int64_t n,
+                        int64_t k_total, T* out) {
     // Long runs along the memory of B: down one panel where its columns are contiguous, else across
     // panels, a few rows at a time so that they stay in L1 from panel to panel.
     constexpr int64_t width = Tile<T>::width;
     const bool columns = b.encoding == Encoding::dense && b.dense.row_stride == 1;
-    const int64_t rows_per_task = columns ? 256 : 16, panels_per_task = columns ? 1 : 16;
-    const int64_t k_b = operand_rows(b), k_tail = operand_rows(tail), k = k_b + k_tail;
-    const int64_t panels = ceil_div(n, width), chunks = ceil_div(k_b, rows_per_task),
-                  all_chunks = chunks + ceil_div(k_tail, rows_per_task);
-    const int64_t tasks = all_chunks * ceil_div(panels, panels_per_task);
-    const auto cost = static_cast<double>(rows_per_task * panels_per_task * width * 2);
-    return parallel(target, tasks, cost, [&](int64_t task, int) {
-        int64_t chunk = task % all_chunks, base = 0;
-        const Operand<T>* source = &b;
-        T scale = 1;
-        if (chunk >= chunks) chunk -= chunks, base = k_b, source = &tail, scale = tail_scale;
-        const int64_t k0 = chunk * rows_per_task;
-        const int64_t k1 = min_of(k0 + rows_per_task, operand_rows(*source));
-        const int64_t first = task / all_chunks * panels_per_task;
-        for (int64_t panel = first; panel < min_of(first + panels_per_task, panels); ++panel)
-            pack_b_panel(*source, k0, k1, j0 + panel * width, scale,
-                         out + (panel * k + base + k0) * width);
+    const int64_t run = columns ? k1 - k0 : 16;
+    for (int64_t k = k0; k < k1; k += run)
+        for (int64_t j = 0; j < n; j += width)
+            pack_b_panel(b, k, min_of(k + run, k1), j0 + j, scale, out + j * k_total + k * width);
+}
+
+// The same of both operands; out is the first row of the first panel.
+template <class T>
+static void pack_b_block(const Stacked<T>& s, int64_t k0, int64_t k1, int64_t j0, int64_t n,
+                         T* out) {
+    const int64_t k_b = operand_rows(s.b), k = k_b + operand_rows(s.tail);
+    pack_b_rows(s.b, T(1), k0, min_of(k1, k_b), j0, n, k, out);
+    pack_b_rows(s.tail, s.tail_scale, max_of(k0 - k_b, 0), k1 - k_b, j0, n, k,
+                out + k_b * Tile<T>::width);
+}
+
+// All of columns [j0, j0 + n).
+template <class T>
+static Status pack_b_columns(const Stacked<T>& s, int64_t j0, int64_t n, T* out,
+                             const Target& target) {
+    constexpr int64_t width = Tile<T>::width, rows_per_task = 256, cols_per_task = 4 * width;
+    const int64_t k = operand_rows(s.b) + operand_rows(s.tail);
+    const int64_t chunks = ceil_div(k, rows_per_task);
+    const auto cost = static_cast<double>(rows_per_task * cols_per_task * 2);
+    return parallel(target, chunks * ceil_div(n, cols_per_task), cost, [&](int64_t task, int) {
+        const int64_t k0 = task % chunks * rows_per_task, j = task / chunks * cols_per_task;
+        pack_b_block(s, k0, min_of(k0 + rows_per_task, k), j0 + j, min_of(cols_per_task, n - j),
+                     out + j * k);
     });
 }
 
@@ -82,13 +102,17 @@ static bool is_plain(const GemmArgs<T>& g) {
            e.noise == Noise::none && !e.step.w.data && g.mean.col_stride == 1;
 }
 
-// Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C from packed B.
+// Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. Where b, which is B packed, is null, every task
+// packs the columns that it needs, a depth block at a time before the tiles read it.
 template <class T>
 static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0, const T* b,
                         char* memory, const Target& target) {
     auto* blocks = reinterpret_cast<ABlock<T>*>(memory);
     char* a_memory = memory + p.table_bytes;
     char* scratch = a_memory + static_cast<size_t>(p.row_blocks) * p.a_block_bytes;
+    auto memory_of = [&](int thread) {
+        return scratch + static_cast<size_t>(thread) * p.scratch_bytes;
+    };
     auto rows_of = [&](int64_t block) { return min_of(p.block_rows, p.m - block * p.block_rows); };
     const double k = static_cast<double>(max_of(p.k, 1)), rows = static_cast<double>(p.block_rows);
     const Status packed = parallel(target, p.row_blocks, rows * k * 2, [&](int64_t block, int) {
@@ -103,14 +127,20 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const int64_t block_rows = rows_of(row_block), cols = min_of(p.block_cols, p.n - j);
         const int64_t i = i0 + row_block * p.block_rows;
         const bool in_place = plain && cols % Tile<T>::width == 0;
-        Sums<T> s = {reinterpret_cast<T*>(scratch + static_cast<size_t>(thread) * p.scratch_bytes),
-                     p.ld};
+        Sums<T> s = {reinterpret_cast<T*>(memory_of(thread)), p.ld};
         if (in_place) s = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
         const ABlock<T>& a = blocks[row_block];
-        if (a.panels)
-            dense_block(p, a.panels, b + j * p.k, block_rows, cols, s);
-        else
-            sparse_block(a.lists, b + j * p.k, p.k, cols, s);
+        T* const own = b ? nullptr : reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
+        const T* const columns = b ? b + j * p.k : own;
+        const auto pack = [&](int64_t k0, int64_t k1) {
+            if (own) pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j, cols, own);
+        };
+        if (a.panels) {
+            dense_block(p, a.panels, columns, block_rows, cols, s, pack);
+        } else {
+            pack(0, p.k);
+            sparse_block(a.lists, columns, p.k, cols, s);
+        }
         if (!in_place) finish_block(g, i, block_rows, j0 + j, cols, s.data, s.ld);
     });
 }
@@ -126,8 +156,9 @@ static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Tar
     char* entries = starts + static_cast<size_t>(p.line_blocks) * p.starts_bytes;
     char* scratch = entries + p.entries_bytes;
     Status status =
-        pack_b_columns(dense_operand(transposed(g.a.dense)),
-                       dense_operand(transposed(g.a_tail.dense)), g.tail_scale, 0, p.m, a, target);
+        pack_b_columns(Stacked<T>{dense_operand(transposed(g.a.dense)),
+                                  dense_operand(transposed(g.a_tail.dense)), g.tail_scale},
+                       0, p.m, a, target);
     if (status != Status::ok) return status;
     auto lines_of = [&](int64_t block) { return min_of(p.lines, p.n - block * p.lines); };
     const double count = static_cast<double>(p.capacity) / static_cast<double>(p.line_blocks);
@@ -200,11 +231,13 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
         Plan chunk = p;
         chunk.n = min_of(p.n, n - j0);
         chunk.col_blocks = ceil_div(chunk.n, p.block_cols);
-        const T* b = packed_b ? static_cast<const T*>(g.packed_b) : reinterpret_cast<T*>(memory);
-        if (!packed_b) {
+        const T* b = static_cast<const T*>(g.packed_b);
+        if (p.b_bytes > 0) {
             T* out = reinterpret_cast<T*>(memory);
-            const Status status = pack_b_columns(g.b, g.b_tail, T(1), j0, chunk.n, out, target);
+            const Status status =
+                pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0, chunk.n, out, target);
             if (status != Status::ok) return status;
+            b = out;
         }
         for (int64_t i0 = 0; i0 < m; i0 += p.m) {
             chunk.m = min_of(p.m, m - i0);
@@ -236,7 +269,7 @@ static size_t min_workspace(const GemmShape& s, const Target& target) {
 template <class T>
 static Status pack_b(const Operand<T>& b, void* packed, const Target& target) {
     T* out = static_cast<T*>(packed);
-    return pack_b_columns(b, Operand<T>{}, T(1), 0, operand_cols(b), out, target);
+    return pack_b_columns(Stacked<T>{b, Operand<T>{}, T(1)}, 0, operand_cols(b), out, target);
 }
 
 const GemmKernels& gemm_kernels() {

@@ -35,7 +35,9 @@ struct Plan {
     int64_t row_blocks, col_blocks;
     int64_t ld;     // row stride of a block's sums, off the powers of two
     int64_t depth;  // k of one pass over a block
-    size_t table_bytes, a_block_bytes, b_bytes, scratch_bytes;  // scratch: of one thread
+    size_t table_bytes, a_block_bytes;
+    size_t b_bytes;                    // 0: B comes packed, or each task packs its columns
+    size_t sums_bytes, scratch_bytes;  // of one thread; its packed columns follow its sums
     size_t bytes;
 };
 
@@ -62,17 +64,21 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int thread
     p.ld = p.block_cols + 64 / static_cast<int64_t>(sizeof(T));
     p.row_blocks = ceil_div(m, p.block_rows);
     p.col_blocks = ceil_div(n, p.block_cols);
+    // Columns of B that one task alone reads, it packs itself, just before it reads them.
+    const bool own_columns = !packed_b && p.row_blocks == 1;
     p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
     const int64_t size = sizeof(T);
     const int64_t dense = (p.block_rows * k + lanes<T>)*size;
     const int64_t lists = start_bytes(p.block_rows, list_chunks(k)) +
                           entry_bytes<T>(sparse_capacity(p.block_rows, k));
     p.a_block_bytes = padded(dense > lists ? dense : lists);
-    p.b_bytes = packed_b ? 0 : packed_b_bytes<T>(k, n);
-    p.scratch_bytes = padded(p.block_rows * p.ld * size);
+    p.b_bytes = packed_b || own_columns ? 0 : packed_b_bytes<T>(k, n);
+    p.sums_bytes = padded(p.block_rows * p.ld * size);
+    p.scratch_bytes = p.sums_bytes + (own_columns ? packed_b_bytes<T>(k, p.block_cols) : 0);
+    const int64_t team = min_of(threads, p.row_blocks * p.col_blocks);
     p.table_bytes = padded(p.row_blocks * static_cast<int64_t>(sizeof(ABlock<T>)));
     p.bytes = p.b_bytes + p.table_bytes + static_cast<size_t>(p.row_blocks) * p.a_block_bytes +
-              static_cast<size_t>(threads) * p.scratch_bytes;
+              static_cast<size_t>(team) * p.scratch_bytes;
     return p;
 }
 
