@@ -192,6 +192,7 @@ def large(kind):
 def small_blocks(monkeypatch):
     """Blocks that are large beside the data of these tests would hide a copy."""
     monkeypatch.setattr("layerwise.nn.data.minibatch._CHUNK_ELEMENTS", 1 << 14)
+    monkeypatch.setattr("layerwise.nn.data.minibatch._BYTES_TAKEN", 1 << 16)
     monkeypatch.setattr("layerwise.ops.bits._BLOCK_BYTES", 1 << 16)
 
 

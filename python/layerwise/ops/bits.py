@@ -172,7 +172,7 @@ class BitMatrix:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.rows, self.cols
+        return self.words.shape[0], self.cols
 
     @property
     def nbytes(self) -> int:
@@ -193,6 +193,8 @@ class BitMatrix:
         """
         if isinstance(rows, slice):
             words = self.words[rows]
+            if words.flags.c_contiguous:
+                return BitMatrix._wrap(words, self.cols)
         else:
             rows = np.asarray(rows)
             if rows.size == 0 and rows.ndim == 1:

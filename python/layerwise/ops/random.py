@@ -188,6 +188,8 @@ def _check_word(name: str, value: Any) -> int:
 
 
 def _row_ids(rows: Any) -> int | np.ndarray:
+    if type(rows) is np.ndarray and rows.dtype == np.uint32 and rows.ndim == 1:
+        return np.ascontiguousarray(rows)
     if isinstance(rows, int):
         return check_integer("Philox", "rows", rows, 0, 2**32 - 1)
     ids = np.asarray(rows)
@@ -195,8 +197,6 @@ def _row_ids(rows: Any) -> int | np.ndarray:
         return check_integer("Philox", "rows", rows, 0, 2**32 - 1)
     if ids.ndim != 1:
         raise ValueError(f"Philox: rows must be an int or have shape (N,); got shape {ids.shape}")
-    if ids.dtype == np.uint32:
-        return np.ascontiguousarray(ids)
     if ids.size == 0:
         return np.zeros(0, np.uint32)
     if ids.dtype.kind not in "iu":

@@ -17,9 +17,11 @@ __all__ = ["Batch", "Minibatches", "Rows", "RowsAt", "take"]
 
 _CHUNK_ELEMENTS = 1 << 22  # values converted at a time: 16 MiB of float32
 _MEAN_ROWS = 4096
+# Batches are taken from the data together, up to so many and so much: it costs as much as for one.
+_BATCHES_TAKEN, _BYTES_TAKEN = 16, 1 << 21
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Batch:
     """Rows that one update learns from.
 
@@ -87,6 +89,15 @@ class Rows:
     def width_held(self) -> int:
         """Columns of the widest matrix that there is of some rows while they are taken."""
         return self.shape[1]
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes that a row needs while it is taken, about."""
+        if isinstance(self.x, BitMatrix):
+            return self.x.words.shape[1] * 8
+        if sp.issparse(self.x):
+            return int(self.x.nnz * (self.dtype.itemsize + 4) // max(1, len(self)))
+        return self.width_held * self.dtype.itemsize
 
     @property
     def sample(self) -> Rows:
@@ -193,6 +204,11 @@ class RowsAt(Rows):
         """Columns of the data that must be read for a row."""
         return self._rows.width_read
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes that a row needs while it is taken, about."""
+        return self._rows.bytes_held
+
     def __getitem__(self, index: slice | np.ndarray) -> Any:
         """Take some of the rows."""
         return self._rows[self._positions[index]]
@@ -251,26 +267,38 @@ class Minibatches:
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch."""
+        size = self.batch_size
         for index, ids in self._shuffled(epoch) if self.shuffle else self._in_order():
             x = self.rows.batch(index, ids, epoch)
-            yield Batch(x, ids, take(self.y, index), take(self.weight, index))
+            y, weight = take(self.y, index), take(self.weight, index)
+            for start in range(0, x.shape[0], size):
+                part = slice(start, start + size)
+                own_ids = ids[part] if isinstance(ids, np.ndarray) else (ids + start) % 2**32
+                yield Batch(x[part], own_ids, take(y, part), take(weight, part))
 
     def _windows(self, epoch: int) -> Iterator[np.ndarray]:
         return windows(self._rng.at(step=epoch), len(self.rows), self.rows.width_read)
 
+    @property
+    def _rows_taken(self) -> int:
+        """Rows of the batches that are taken together."""
+        fit = _BYTES_TAKEN // max(1, self.rows.bytes_held * self.batch_size)
+        return self.batch_size * min(max(1, fit), _BATCHES_TAKEN)
+
     def _in_order(self) -> Iterator[tuple[slice, int]]:
-        for start in range(0, len(self.rows), self.batch_size):
-            yield slice(start, start + self.batch_size), (self.first_row + start) % 2**32
+        step = self._rows_taken
+        for start in range(0, len(self.rows), step):
+            yield slice(start, start + step), (self.first_row + start) % 2**32
 
     def _shuffled(self, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the rows of each batch, and their ids."""
+        """Yield the rows of some batches, and their ids."""
         held = np.zeros(0, np.intp)  # rows of a window that do not fill a batch
         for window in self._windows(epoch):
             rows = np.concatenate([held, window])
             ids = ((self.first_row + rows) % 2**32).astype(np.uint32)
             full = len(rows) - len(rows) % self.batch_size
-            for start in range(0, full, self.batch_size):
-                part = slice(start, start + self.batch_size)
+            for start in range(0, full, self._rows_taken):
+                part = slice(start, min(start + self._rows_taken, full))
                 yield rows[part], ids[part]
             held = rows[full:]
         if held.size:

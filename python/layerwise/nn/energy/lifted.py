@@ -106,6 +106,11 @@ class LiftedRows(Rows):
         """Columns of the widest matrix that there is of some rows while they are taken."""
         return max([self._rows.shape[1]] + [len(p.a) for _, p in self._lift.layers])
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes that a row needs while it is taken, at most."""
+        return self.width_held * self.dtype.itemsize
+
     def __getitem__(self, index: slice | np.ndarray) -> Any:
         """Compute means of the top layer's units."""
         return self._lift.mean(self._rows[index])

@@ -104,11 +104,12 @@ class RBMTrainer:
         self.n_steps = 0
         self.n_rows = 0
         self._last: Any = None
+        self._fused = rule.fused and not self.corrections
 
     def step(self, batch: Batch, t: int) -> dict[str, float]:
         """Make one update from a batch, the t-th ever."""
         rng = self._rng.at(step=t * self.rule.sweeps % 2**32, rows=batch.rows)
-        if self.rule.fused and not self.corrections and batch.weight is None:
+        if self._fused and batch.weight is None:
             self.rule.update(
                 self.pair,
                 batch.x,

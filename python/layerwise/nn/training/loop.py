@@ -123,17 +123,28 @@ def fit(
 def _epoch(run: Run, batches: Iterable[Any]) -> Metrics:
     """Learn from the batches of an epoch, but for those that an earlier run has learnt from."""
     at = run.position
+    heard = _listening(run.callbacks, "step")
+    reached = _listening(run.callbacks, "reached")
     for batch in itertools.islice(batches, at.batch, None):
         metrics = run.stepper.step(batch, at.t)
         at.t += 1
         at.batch += 1
-        at.rows += len(batch)
+        n = len(batch)
+        at.rows += n
         for name, value in metrics.items():
-            at.totals[name] = at.totals.get(name, 0.0) + value * len(batch)
-        for callback in run.callbacks:
-            callback.step(at.t, metrics)
-        _tell_reached(run)
+            at.totals[name] = at.totals.get(name, 0.0) + value * n
+        for hear in heard:
+            hear(at.t, metrics)
+        for hear in reached:
+            hear(run)
     return {name: total / at.rows for name, total in at.totals.items()}
+
+
+def _listening(callbacks: Sequence[Callback], moment: str) -> list[Callable[..., Any]]:
+    """Give the methods of that name that do anything: most callbacks leave those of a step out."""
+    methods = [getattr(callback, moment) for callback in callbacks]
+    idle = getattr(Callback, moment)
+    return [method for method in methods if getattr(method, "__func__", None) is not idle]
 
 
 def _tell_reached(run: Run) -> None:
