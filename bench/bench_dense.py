@@ -7,6 +7,7 @@ each pixel ("bernoulli").
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import Any
 
@@ -119,7 +120,7 @@ def float64_gradients(
     return z, gradients[::-1]
 
 
-class _Net:
+class _Net(ABC):
     """What every package's net is asked: forward, or a step from the state that it is in.
 
     `w`, `b` and the velocities `vw`, `vb` are lists of float32 arrays, one a layer.
@@ -141,12 +142,12 @@ class _Net:
         self.vw = [wrap(np.zeros_like(w)) for w in self._w]
         self.vb = [wrap(np.zeros_like(b)) for b in self._b]
 
+    @abstractmethod
     def forward(self, rows: slice) -> Any:
         """The last layer's sums."""
-        raise NotImplementedError
 
-    def update(self, rows: slice, rate: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def update(self, rows: slice, rate: float) -> None: ...
 
     def check(self, data: Arrays) -> None:
         first = slice(0, self.batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def _operands(case: Case, a: Any, b: Any) -> tuple[Any, Any]:
     return a.T if first == "t" else a, b.T if second == "t" else b
 
 
-class _Product:
+class _Product(ABC):
     """A, B as the case lays them out, and a C that is written over and over."""
 
     variant = ""
@@ -84,8 +85,8 @@ class _Product:
         if not (error <= bound).all():
             raise Mismatch(f"product: {int((error > bound).sum())} elements out of bounds")
 
-    def step(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def step(self) -> None: ...
 
 
 class NumpyProduct(_Product):

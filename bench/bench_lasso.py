@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -130,15 +131,15 @@ def worst_gap(data: Arrays, codes: Any) -> float:
     return float(((primal - dual) / (0.5 * (x**2).sum(axis=1))).max())
 
 
-class Coder:
+class Coder(ABC):
     """One package with one setting; `codes` gives (N, K)."""
 
     def __init__(self, case: Case, data: Arrays, threads: int, variant: str = "") -> None:
         self.bound, self.alpha = BOUND[case.dtype], float(data["alpha"])
         self.x, self.phi, self.threads, self.variant = data["x"], data["phi"], threads, variant
 
-    def codes(self) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def codes(self) -> Any: ...
 
     def step(self) -> None:
         self.codes()

@@ -9,6 +9,7 @@ tolerance of a rival that does counts. FLOPs are those of one pass over X for ea
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -92,15 +93,15 @@ def worst_gap(data: Arrays, coefs: np.ndarray) -> float:
     return worst
 
 
-class Solver:
+class Solver(ABC):
     """One package at one tolerance; `coefs` gives (A, P)."""
 
     def __init__(self, data: Arrays, threads: int, tol: float) -> None:
         self.x, self.y, self.alphas = design(data), data["y"], data["alphas"]
         self.threads, self.tol, self.variant = threads, tol, f"{tol:.0e}"
 
-    def coefs(self) -> np.ndarray:
-        raise NotImplementedError
+    @abstractmethod
+    def coefs(self) -> np.ndarray: ...
 
     def step(self) -> None:
         self.coefs()

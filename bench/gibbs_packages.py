@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
     return z
 
 
-class Rbm:
+class Rbm(ABC):
     """Parameters and velocities in NumPy's memory; `order` is how the weights lie in it."""
 
     variant = ""
@@ -35,8 +36,8 @@ class Rbm:
         rows = range(0, len(data["x"]), self.batch)
         self.batches: list[Any] = [data["x"][i : i + self.batch] for i in rows]
 
-    def update(self, batch: int, rate: float, momentum: float, decay: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def update(self, batch: int, rate: float, momentum: float, decay: float) -> None: ...
 
     def load(self, data: Arrays, prefix: str = "") -> None:
         for name in NAMES:
