@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -67,7 +68,9 @@ def first_anchors(op: str, rows: nn.Rows, k: int, init: Any, seed: int) -> np.nd
     return nn.kmeans(sample, k, random_state=generator, max_iter=_KMEANS_ITERATIONS).centres
 
 
-class AnchorCoder(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class AnchorCoder(
+    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+):
     """Base of transformers whose codes depend on ``components_``, rows of anchors or atoms.
 
     A class has the parameters ``n_components`` and ``sparse_output``, and `_coder`, the function of
@@ -83,8 +86,9 @@ class AnchorCoder(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         check_integer(op, "n_components", self.n_components, 1)
         check_bool(op, "sparse_output", self.sparse_output)
 
+    @abstractmethod
     def _coder(self) -> Callable[[np.ndarray], sp.csr_array]:
-        raise NotImplementedError
+        """Make the function of a block of signals that gives their codes in CSR."""
 
     def _block_width(self) -> int:
         """Columns of the widest matrix that coding makes."""

@@ -4,7 +4,14 @@ from .coding.anchors import AnchorStatistics, improve_anchors, local_directions,
 from .coding.atoms import AtomStatistics
 from .coding.codings import Coding, LassoCoding, PursuitCoding, ThresholdCoding, residual
 from .coding.dictionary import DictionaryTrainer, EpochEnd, first_atoms
-from .coding.dictionary_rules import KSVD, BlockCoordinate, DictionaryRule, LagrangeDual, Online
+from .coding.dictionary_rules import (
+    KSVD,
+    BlockCoordinate,
+    DictionaryRule,
+    LagrangeDual,
+    Online,
+    StatisticsRule,
+)
 from .coding.encodings import ENCODINGS, Centroids, soft_threshold_codes
 from .coding.hierarchical import (
     GroupCodes,
@@ -151,6 +158,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "SparsityTarget",
     "SquaredHinge",
+    "StatisticsRule",
     "Step",
     "Stepper",
     "StreamBatches",

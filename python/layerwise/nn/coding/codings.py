@@ -23,15 +23,11 @@ class Coding(ABC):
     alpha: float = 0.0
 
     @abstractmethod
-    def codes(
-        self,
-        x: Any,
-        dictionary: np.ndarray,
-        *,
-        format: str = "dense",
-        workspace: Workspace | None = None,
-    ) -> Any:
-        """Code signals (N, D): an array or CSR array (N, K)."""
+    def codes(self, x: Any, dictionary: np.ndarray, **options: Any) -> Any:
+        """Code signals (N, D): an array (N, K), or a CSR array with ``format="csr"``.
+
+        Options go to the op unchanged (``format=``, ``workspace=``).
+        """
 
     def objective(self, x: Any, dictionary: np.ndarray, codes: Any) -> np.ndarray:
         """Compute ``1/2 ||x - a Phi||^2 + alpha ||a||_1`` of each signal, float64."""
@@ -76,18 +72,11 @@ class LassoCoding(Coding):
     tol: float = 1e-4
     max_iter: int = 1000
 
-    def codes(
-        self,
-        x: Any,
-        dictionary: np.ndarray,
-        *,
-        format: str = "dense",
-        workspace: Workspace | None = None,
-    ) -> Any:
+    def codes(self, x: Any, dictionary: np.ndarray, **options: Any) -> Any:
         """Code signals (N, D): an array or CSR array (N, K)."""
         return ops.lasso(
             x, dictionary, self.alpha, positive=self.positive, method=self.method, tol=self.tol,
-            max_iter=self.max_iter, format=format, workspace=workspace,
+            max_iter=self.max_iter, **options,
         ).codes  # fmt: skip
 
 
@@ -114,19 +103,9 @@ class PursuitCoding(Coding):
     n_nonzero: int | None = None
     tol: float = 0.0
 
-    def codes(
-        self,
-        x: Any,
-        dictionary: np.ndarray,
-        *,
-        format: str = "dense",
-        workspace: Workspace | None = None,
-    ) -> Any:
+    def codes(self, x: Any, dictionary: np.ndarray, **options: Any) -> Any:
         """Code signals (N, D): an array or CSR array (N, K)."""
-        return ops.omp(
-            x, dictionary, max_active=self.n_nonzero, tol=self.tol, format=format,
-            workspace=workspace,
-        ).codes  # fmt: skip
+        return ops.omp(x, dictionary, max_active=self.n_nonzero, tol=self.tol, **options).codes
 
 
 @register
@@ -160,15 +139,10 @@ class ThresholdCoding(Coding):
     positive: bool = False
 
     def codes(
-        self,
-        x: Any,
-        dictionary: np.ndarray,
-        *,
-        format: str = "dense",
-        workspace: Workspace | None = None,
+        self, x: Any, dictionary: np.ndarray, *, format: str = "dense", **options: Any
     ) -> Any:
         """Code signals (N, D): an array or CSR array (N, K)."""
-        c = ops.gemm(x, dictionary.T, workspace=workspace)
+        c = ops.gemm(x, dictionary.T, **options)
         threshold = c.dtype.type(self.alpha)
         if self.positive:
             np.maximum(c - threshold, 0, out=c)

@@ -17,7 +17,7 @@ from layerwise.nn.training.weights import random_weights
 from layerwise.ops import Philox, Workspace
 
 from .codings import Coding, residual
-from .dictionary_rules import KSVD, DictionaryRule
+from .dictionary_rules import KSVD, StatisticsRule
 
 __all__ = ["DictionaryTrainer", "EpochEnd", "first_atoms"]
 
@@ -87,7 +87,7 @@ class DictionaryTrainer:
         Updated in place; C-contiguous, with rows of norm at most 1.
     coding : Coding
         How signals are coded.
-    rule : DictionaryRule
+    rule : StatisticsRule or KSVD
         How atoms move. One that moves them at the end of an epoch hears of it through `EpochEnd`.
     positive : bool, default False
         Keep atoms >= 0.
@@ -124,7 +124,7 @@ class DictionaryTrainer:
         self,
         dictionary: np.ndarray,
         coding: Coding,
-        rule: DictionaryRule,
+        rule: StatisticsRule | KSVD,
         *,
         positive: bool = False,
         state: Mapping[str, Any] | None = None,
@@ -142,7 +142,7 @@ class DictionaryTrainer:
         atoms, features = dictionary.shape
         # Sums over an epoch are long; those that forget are not.
         dtype = np.dtype(np.float64) if rule.by_epoch else dictionary.dtype
-        size = 0 if isinstance(rule, KSVD) else atoms
+        size = atoms if isinstance(rule, StatisticsRule) else 0
         self._statistics = {
             "a": np.zeros((size, size), dtype),
             "b": np.zeros((size, features), dtype),
@@ -176,8 +176,9 @@ class DictionaryTrainer:
 
     def end_epoch(self) -> dict[str, float]:
         """Move the atoms, if the rule does so now; return what happened in the epoch."""
-        if self.rule.by_epoch:
-            self._move_atoms(np.float64)
+        rule = self.rule
+        if isinstance(rule, StatisticsRule) and rule.by_epoch:
+            self._move_atoms(rule, np.float64)
             self._unused = np.where(self._used, 0, self._unused + 1)
             self._used[:] = False
             self._replace_dead(self._pool)
@@ -187,10 +188,10 @@ class DictionaryTrainer:
         replaced, self._replaced = self._replaced, 0
         return {"replaced_atoms": float(replaced)}
 
-    def _move_atoms(self, dtype: Any) -> None:
+    def _move_atoms(self, rule: StatisticsRule, dtype: Any) -> None:
         """Let the rule move the dictionary, in the precision of the statistics."""
         phi = self.dictionary.astype(dtype, copy=False)
-        self.rule.update(phi, **self._statistics, positive=self.positive, workspace=self._workspace)
+        rule.update(phi, **self._statistics, positive=self.positive, workspace=self._workspace)
         if phi is not self.dictionary:
             self.dictionary[...] = phi
 
@@ -207,17 +208,18 @@ class DictionaryTrainer:
 
     def _learn(self, x: Any, codes: Any, squares: np.ndarray, used: np.ndarray, t: int) -> None:
         """Move the atoms to a batch and what is remembered of those before."""
-        if isinstance(self.rule, KSVD):
-            left = self.rule.fit_atoms(self.dictionary, x, codes)
+        rule = self.rule
+        if isinstance(rule, KSVD):
+            left = rule.fit_atoms(self.dictionary, x, codes)
             squares = np.einsum("nd,nd->n", left, left)
         else:
             a, b = self._statistics["a"], self._statistics["b"]
             try:
-                ops.dictionary_statistics(codes, x, a, b, keep=self.rule.keep(t))
+                ops.dictionary_statistics(codes, x, a, b, keep=rule.keep(t))
             except BaseException:  # Ctrl-C may leave sums that are part way: they are forgotten
                 a[...], b[...] = 0.0, 0.0
                 raise
-            self._move_atoms(self.dictionary.dtype)
+            self._move_atoms(rule, self.dictionary.dtype)
         self._unused = np.where(used, 0, self._unused + 1)
         if self._unused.max(initial=0) >= self.rule.dead_after:
             pool = _Pool(self.dictionary.shape[1], self.dictionary.dtype)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from layerwise import ops
-from layerwise.ops import Workspace
 from layerwise.storage import register
 
 from .codings import residual
 from .lagrange import lagrange_dual
 
-__all__ = ["KSVD", "BlockCoordinate", "DictionaryRule", "LagrangeDual", "Online"]
+__all__ = ["KSVD", "BlockCoordinate", "DictionaryRule", "LagrangeDual", "Online", "StatisticsRule"]
 
 
 class DictionaryRule:
@@ -28,26 +28,25 @@ class DictionaryRule:
     positive: ClassVar[bool] = True  # whether it can keep atoms >= 0
     dead_after: int = 1  # batches, or epochs, without use after which an atom is replaced
 
+
+class StatisticsRule(DictionaryRule, ABC):
+    """A rule that has only to know the statistics C'C and C'X of signals X and their codes C."""
+
     def keep(self, t: int) -> float:
         """Give the share of the statistics that update t keeps; the first is 0."""
         return 0.0
 
-    def update(
-        self,
-        dictionary: np.ndarray,
-        a: np.ndarray,
-        b: np.ndarray,
-        *,
-        positive: bool,
-        workspace: Workspace | None = None,
-    ) -> None:
-        """Move the dictionary to the statistics C'C and C'X, in place."""
-        raise NotImplementedError
+    @abstractmethod
+    def update(self, dictionary: np.ndarray, a: np.ndarray, b: np.ndarray, **options: Any) -> None:
+        """Move the dictionary to the statistics C'C and C'X, in place.
+
+        Options (``positive=``, ``workspace=``) are those of `layerwise.ops.dictionary_update`.
+        """
 
 
 @register
 @dataclass(frozen=True)
-class Online(DictionaryRule):
+class Online(StatisticsRule):
     """Online dictionary learning: a sweep over the atoms after every batch.
 
     Parameters
@@ -93,24 +92,14 @@ class Online(DictionaryRule):
         seen = t + 1 if self.window is None else min(t + 1, self.window)
         return float((1.0 - 1.0 / seen) ** self.rho) if t > 0 else 0.0
 
-    def update(
-        self,
-        dictionary: np.ndarray,
-        a: np.ndarray,
-        b: np.ndarray,
-        *,
-        positive: bool,
-        workspace: Workspace | None = None,
-    ) -> None:
+    def update(self, dictionary: np.ndarray, a: np.ndarray, b: np.ndarray, **options: Any) -> None:
         """Move the dictionary to the statistics C'C and C'X, in place."""
-        ops.dictionary_update(
-            dictionary, a, b, positive=positive, sweeps=self.sweeps, workspace=workspace
-        )
+        ops.dictionary_update(dictionary, a, b, sweeps=self.sweeps, **options)
 
 
 @register
 @dataclass(frozen=True)
-class BlockCoordinate(DictionaryRule):
+class BlockCoordinate(StatisticsRule):
     """The best dictionary for the codes of an epoch, by sweeps over the atoms.
 
     Parameters
@@ -135,29 +124,19 @@ class BlockCoordinate(DictionaryRule):
         _check_count("BlockCoordinate", "max_sweeps", self.max_sweeps)
         _check_number("BlockCoordinate", "tol", self.tol)
 
-    def update(
-        self,
-        dictionary: np.ndarray,
-        a: np.ndarray,
-        b: np.ndarray,
-        *,
-        positive: bool,
-        workspace: Workspace | None = None,
-    ) -> None:
+    def update(self, dictionary: np.ndarray, a: np.ndarray, b: np.ndarray, **options: Any) -> None:
         """Move the dictionary to the statistics C'C and C'X, in place."""
         for done in range(0, self.max_sweeps, 10):
             before = dictionary.copy()
             sweeps = min(10, self.max_sweeps - done)
-            ops.dictionary_update(
-                dictionary, a, b, positive=positive, sweeps=sweeps, workspace=workspace
-            )
+            ops.dictionary_update(dictionary, a, b, sweeps=sweeps, **options)
             if np.abs(dictionary - before).max(initial=0.0) <= self.tol:
                 break
 
 
 @register
 @dataclass(frozen=True)
-class LagrangeDual(DictionaryRule):
+class LagrangeDual(StatisticsRule):
     """The best dictionary for the codes of an epoch, by Newton's method on the Lagrange dual.
 
     Parameters
@@ -187,15 +166,7 @@ class LagrangeDual(DictionaryRule):
         _check_number("LagrangeDual", "tol", self.tol)
         _check_count("LagrangeDual", "max_iter", self.max_iter)
 
-    def update(
-        self,
-        dictionary: np.ndarray,
-        a: np.ndarray,
-        b: np.ndarray,
-        *,
-        positive: bool,
-        workspace: Workspace | None = None,
-    ) -> None:
+    def update(self, dictionary: np.ndarray, a: np.ndarray, b: np.ndarray, **options: Any) -> None:
         """Move the dictionary to the statistics C'C and C'X, in place."""
         used = np.flatnonzero(np.diag(a) > 0.0)
         if not used.size:
