@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 
-from layerwise.ops import gemm
+from layerwise import ops
 
-__all__ = ["AtomStatistics"]
+__all__ = ["AtomStatistics", "add_statistics"]
+
+
+def add_statistics(x: Any, codes: sp.csr_array, a: np.ndarray, b: np.ndarray) -> None:
+    """Add C'C and C'X of signals X and their codes C to sums in float64, in place."""
+    more_a, more_b = np.empty(a.shape, codes.dtype), np.empty(b.shape, codes.dtype)
+    ops.dictionary_statistics(codes, x, more_a, more_b)
+    a += more_a
+    b += more_b
 
 
 class AtomStatistics:
@@ -32,9 +42,7 @@ class AtomStatistics:
 
     def add(self, x: np.ndarray, codes: sp.csr_array) -> None:
         """Take account of signals of shape (n, d) and their codes (n, k)."""
-        turned = sp.csr_array(codes.T)
-        self._gram += gemm(turned, codes.toarray())
-        self._cross += gemm(turned, x)
+        add_statistics(x, codes, self._gram, self._cross)
 
     def improve(self, atoms: np.ndarray, n_sweeps: int = 3) -> np.ndarray:
         """Move each atom in turn to the best place in the unit ball for all the others.
@@ -51,12 +59,7 @@ class AtomStatistics:
             Atoms that no signal uses are as they were. ``sum ||x - a Phi||^2`` is not larger.
         """
         result = atoms.astype(np.float64)
-        squares = self._gram.diagonal()
-        for _ in range(n_sweeps):
-            for j in np.flatnonzero(squares):
-                pull = self._cross[j] - np.einsum("k,kd->d", self._gram[j], result)
-                atom = result[j] + pull / squares[j]
-                result[j] = atom / max(1.0, np.sqrt((atom**2).sum()))
+        ops.dictionary_update(result, self._gram, self._cross, sweeps=n_sweeps)
         return result.astype(atoms.dtype)
 
     @property

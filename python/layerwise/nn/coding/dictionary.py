@@ -16,6 +16,7 @@ from layerwise.nn.training.checkpoint import restore_arrays
 from layerwise.nn.training.weights import random_weights
 from layerwise.ops import Philox, Workspace
 
+from .atoms import add_statistics
 from .codings import Coding, residual
 from .dictionary_rules import KSVD, StatisticsRule
 
@@ -197,12 +198,7 @@ class DictionaryTrainer:
 
     def _gather(self, x: Any, codes: Any, squares: np.ndarray, used: np.ndarray) -> None:
         """Add a batch to the statistics of the epoch."""
-        a, b = self._statistics["a"], self._statistics["b"]
-        dtype = self.dictionary.dtype
-        batch_a, batch_b = np.empty(a.shape, dtype), np.empty(b.shape, dtype)
-        ops.dictionary_statistics(codes, x, batch_a, batch_b)
-        a += batch_a
-        b += batch_b
+        add_statistics(x, codes, **self._statistics)
         self._used |= used
         self._pool.add(x, squares)
 
