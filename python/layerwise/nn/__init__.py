@@ -2,7 +2,14 @@
 
 from .coding.anchors import AnchorStatistics, improve_anchors, local_directions, tangent_codes
 from .coding.atoms import AtomStatistics
-from .coding.codings import Coding, LassoCoding, PursuitCoding, ThresholdCoding, residual
+from .coding.codings import (
+    Coding,
+    LassoCoding,
+    PursuitCoding,
+    ThresholdCoding,
+    residual,
+    soft_threshold_codes,
+)
 from .coding.dictionary import DictionaryTrainer, EpochEnd, first_atoms
 from .coding.dictionary_rules import (
     KSVD,
@@ -12,7 +19,7 @@ from .coding.dictionary_rules import (
     Online,
     StatisticsRule,
 )
-from .coding.encodings import ENCODINGS, Centroids, soft_threshold_codes
+from .coding.encodings import ENCODINGS, Centroids
 from .coding.hierarchical import (
     GroupCodes,
     HierarchicalCoding,

@@ -14,7 +14,15 @@ from layerwise.nn.data.dense import dense
 from layerwise.ops import BitMatrix, Workspace
 from layerwise.storage import register
 
-__all__ = ["Coding", "LassoCoding", "PursuitCoding", "ThresholdCoding", "residual"]
+__all__ = [
+    "Coding",
+    "LassoCoding",
+    "PursuitCoding",
+    "ThresholdCoding",
+    "residual",
+    "soft_threshold",
+    "soft_threshold_codes",
+]
 
 
 class Coding(ABC):
@@ -142,13 +150,50 @@ class ThresholdCoding(Coding):
         self, x: Any, dictionary: np.ndarray, *, format: str = "dense", **options: Any
     ) -> Any:
         """Code signals (N, D): an array or CSR array (N, K)."""
-        c = ops.gemm(x, dictionary.T, **options)
-        threshold = c.dtype.type(self.alpha)
-        if self.positive:
-            np.maximum(c - threshold, 0, out=c)
+        if self.positive:  # in the product's epilogue
+            bias = np.full(len(dictionary), -self.alpha, dictionary.dtype)
+            c = ops.gemm(x, dictionary.T, bias=bias, activation="relu", **options)
         else:
-            c -= np.clip(c, -threshold, threshold)
+            c = ops.gemm(x, dictionary.T, **options)
+            c = soft_threshold(c, c.dtype.type(self.alpha))
         return c if format == "dense" else sp.csr_array(c)
+
+
+def soft_threshold(u: np.ndarray, threshold: Any, *, positive: bool = False) -> np.ndarray:
+    """Compute ``sign(u) max(|u| - threshold, 0)``, or ``max(u - threshold, 0)`` if positive."""
+    if positive:
+        return np.maximum(u - threshold, 0)
+    return u - np.clip(u, -threshold, threshold)
+
+
+def soft_threshold_codes(x: np.ndarray, dictionary: np.ndarray, alpha: float) -> np.ndarray:
+    """Compute ``[max(0, x D' - alpha), max(0, -x D' - alpha)]``, in one product.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d)
+    dictionary : ndarray of shape (K, d)
+        Atoms D, one a row.
+    alpha : float
+
+    Returns
+    -------
+    ndarray of shape (n, 2 K)
+
+    References
+    ----------
+    A. Coates, A. Ng (2011). The importance of encoding versus training with sparse coding and
+    vector quantization. ICML, equation 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise.nn import soft_threshold_codes
+    >>> soft_threshold_codes(np.array([[3.0, -2.0]]), np.eye(2), 0.5)
+    array([[2.5, 0. , 0. , 1.5]])
+    """
+    both = np.concatenate([dictionary, -dictionary])
+    return np.asarray(ThresholdCoding(alpha, positive=True).codes(x, both))
 
 
 def residual(

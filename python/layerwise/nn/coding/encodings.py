@@ -1,4 +1,4 @@
-"""Codes that need no optimisation: assignments to centroids, thresholded correlations."""
+"""Codes made of the distances from signals to centroids."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from layerwise import ops
 
-__all__ = ["ENCODINGS", "Centroids", "soft_threshold_codes"]
+__all__ = ["ENCODINGS", "Centroids"]
 
 ENCODINGS = ("hard", "soft", "triangle")
 
@@ -79,34 +79,3 @@ class Centroids:
         np.sqrt(codes, out=codes)
         np.subtract(codes.mean(axis=1, keepdims=True), codes, out=codes)
         return np.maximum(codes, 0, out=codes)
-
-
-def soft_threshold_codes(x: np.ndarray, dictionary: np.ndarray, alpha: float) -> np.ndarray:
-    """Compute ``[max(0, x D' - alpha), max(0, -x D' - alpha)]``, in one product.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n, d)
-    dictionary : ndarray of shape (K, d)
-        Atoms D, one a row.
-    alpha : float
-
-    Returns
-    -------
-    ndarray of shape (n, 2 K)
-
-    References
-    ----------
-    A. Coates, A. Ng (2011). The importance of encoding versus training with sparse coding and
-    vector quantization. ICML, equation 5.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from layerwise.nn import soft_threshold_codes
-    >>> soft_threshold_codes(np.array([[3.0, -2.0]]), np.eye(2), 0.5)
-    array([[2.5, 0. , 0. , 1.5]])
-    """
-    factor = np.concatenate([dictionary, -dictionary]).T
-    bias = np.full(factor.shape[1], -alpha, x.dtype)
-    return ops.gemm(x, factor, bias=bias, activation="relu")

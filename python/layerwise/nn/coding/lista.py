@@ -13,7 +13,7 @@ from layerwise.nn.training.checkpoint import restore_arrays
 from layerwise.nn.training.optim import Adam
 from layerwise.ops import Workspace
 
-from .codings import Coding
+from .codings import Coding, soft_threshold
 
 __all__ = ["ListaNet", "ListaTrainer"]
 
@@ -136,10 +136,7 @@ class ListaNet:
         return gradients
 
     def _shrink(self, u: np.ndarray) -> np.ndarray:
-        theta = self.parameters["theta"]
-        if self.positive:
-            return np.maximum(u - theta, 0)
-        return u - np.clip(u, -theta, theta)
+        return soft_threshold(u, self.parameters["theta"], positive=self.positive)
 
 
 class ListaTrainer:
