@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
 
-from ._checks import check_bool, check_choice, check_integer, read_rows
+from ._checks import check_bool, check_choice, check_integer, read_rows, seed_of
 from .persistence import Persistent
 
-__all__ = ["AnchorCoder", "first_anchors"]
+__all__ = ["AnchorCoder"]
 
 _INITS = ("k-means", "random")
 _ROWS_PER_ANCHOR = 64
@@ -30,61 +30,69 @@ def _some_rows(rows: nn.Rows, n: int, generator: np.random.RandomState) -> np.nd
     return nn.dense_block(rows, np.sort(chosen))
 
 
-def first_anchors(op: str, rows: nn.Rows, k: int, init: Any, seed: int) -> np.ndarray:
-    """Make k anchors: given ones, rows drawn at random, or their k-means.
-
-    Parameters
-    ----------
-    op : str
-        Estimator that errors name.
-    rows : Rows
-    k : int
-        Anchors.
-    init : {"k-means", "random"} or array-like of shape (k, d)
-    seed : int
-
-    Returns
-    -------
-    ndarray of shape (k, d)
-        k-means is that of at most 64 k rows.
-    """
-    if not isinstance(init, str):
-        anchors = np.array(check_array(init, dtype=rows.dtype, input_name="init"))
-        if anchors.shape != (k, rows.shape[1]):
-            raise ValueError(
-                f"{op}: init must have shape {(k, rows.shape[1])}; got shape {anchors.shape}"
-            )
-        return anchors
-    check_choice(op, "init", init, _INITS)
-    if k > len(rows):
-        raise ValueError(
-            f"{op}: n_components must be at most the number of rows; "
-            f"got {k} with n_samples={len(rows)}"
-        )
-    generator = np.random.RandomState(seed % 2**32)
-    if init == "random":
-        return _some_rows(rows, k, generator)
-    sample = _some_rows(rows, _ROWS_PER_ANCHOR * k, generator)
-    return nn.kmeans(sample, k, random_state=generator, max_iter=_KMEANS_ITERATIONS).centres
-
-
 class AnchorCoder(
     Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
     """Base of transformers whose codes depend on ``components_``, rows of anchors or atoms.
 
-    A class has the parameters ``n_components`` and ``sparse_output``, and `_coder`, the function of
-    a block of signals that gives their codes in CSR.
+    A class has the parameters ``n_components``, ``init``, ``sparse_output`` and ``random_state``,
+    and says what `fit` learns and how a block of signals is coded.
     """
 
     n_components: int
+    init: Any
     sparse_output: bool
+    random_state: int | np.random.RandomState | None
     components_: np.ndarray
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from signals.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
+            Signals, one a row.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._check()
+        rows = read_rows(self, X, reset=True)
+        self._learn(rows, seed_of(type(self).__name__, self.random_state))
+        return self
 
     def _check(self) -> None:
         op = type(self).__name__
         check_integer(op, "n_components", self.n_components, 1)
         check_bool(op, "sparse_output", self.sparse_output)
+
+    def _first_anchors(self, rows: nn.Rows, seed: int) -> np.ndarray:
+        """Make anchors: given ones, rows drawn at random, or the k-means of 64 rows an anchor."""
+        op, k, init = type(self).__name__, self.n_components, self.init
+        if not isinstance(init, str):
+            anchors = np.array(check_array(init, dtype=rows.dtype, input_name="init"))
+            if anchors.shape != (k, rows.shape[1]):
+                raise ValueError(
+                    f"{op}: init must have shape {(k, rows.shape[1])}; got shape {anchors.shape}"
+                )
+            return anchors
+        check_choice(op, "init", init, _INITS)
+        if k > len(rows):
+            raise ValueError(
+                f"{op}: n_components must be at most the number of rows; "
+                f"got {k} with n_samples={len(rows)}"
+            )
+        generator = np.random.RandomState(seed % 2**32)
+        if init == "random":
+            return _some_rows(rows, k, generator)
+        sample = _some_rows(rows, _ROWS_PER_ANCHOR * k, generator)
+        return nn.kmeans(sample, k, random_state=generator, max_iter=_KMEANS_ITERATIONS).centres
+
+    @abstractmethod
+    def _learn(self, rows: nn.Rows, seed: int) -> None:
+        """Set the fitted attributes."""
 
     @abstractmethod
     def _coder(self) -> Callable[[np.ndarray], sp.csr_array]:

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from layerwise import nn
 from layerwise.storage import register
 
-from ._anchors import AnchorCoder, first_anchors
-from ._checks import check_bool, check_integer, check_number, read_rows, seed_of
+from ._anchors import AnchorCoder
+from ._checks import check_bool, check_integer, check_number
 from ._fitted import COMMON, array, count, instance
 
 __all__ = ["LocalCoordinateCoder"]
@@ -130,28 +130,13 @@ class LocalCoordinateCoder(AnchorCoder):
         self.sparse_output = sparse_output
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> LocalCoordinateCoder:
-        """Learn anchors from signals.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
-            Signals, one a row.
-        y : ignored
-
-        Returns
-        -------
-        self : LocalCoordinateCoder
-        """
-        self._check()
-        rows = read_rows(self, X, reset=True)
-        op, seed = type(self).__name__, seed_of(type(self).__name__, self.random_state)
+    def _learn(self, rows: nn.Rows, seed: int) -> None:
         if self.n_tangents > rows.shape[1]:
             raise ValueError(
-                f"{op}: n_tangents must be at most the number of features, {rows.shape[1]}; "
-                f"got {self.n_tangents}"
+                f"{type(self).__name__}: n_tangents must be at most the number of features, "
+                f"{rows.shape[1]}; got {self.n_tangents}"
             )
-        anchors = first_anchors(op, rows, self.n_components, self.init, seed)
+        anchors = self._first_anchors(rows, seed)
         self.history_ = []
         for epoch in range(self.n_iter):
             anchors, objective = nn.improve_anchors(rows, self._coding(anchors))
@@ -161,7 +146,6 @@ class LocalCoordinateCoder(AnchorCoder):
         self.tangents_ = np.zeros((self.n_components, 0, rows.shape[1]), rows.dtype)
         if self.n_tangents:
             self.tangents_ = nn.local_directions(rows, self._coding(anchors), self.n_tangents)
-        return self
 
     def _check(self) -> None:
         super()._check()

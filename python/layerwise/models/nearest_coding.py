@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from layerwise import nn
 from layerwise.storage import register
 
-from ._anchors import AnchorCoder, first_anchors
-from ._checks import check_integer, check_number, read_rows, seed_of
+from ._anchors import AnchorCoder
+from ._checks import check_integer, check_number
 from ._fitted import COMMON, array
 
 __all__ = ["LLC", "SuperVectorCoder"]
@@ -87,24 +87,8 @@ class LLC(AnchorCoder):
         self.sparse_output = sparse_output
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> LLC:
-        """Find the anchors.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
-            Signals, one a row.
-        y : ignored
-
-        Returns
-        -------
-        self : LLC
-        """
-        self._check()
-        rows = read_rows(self, X, reset=True)
-        seed = seed_of("LLC", self.random_state)
-        self.components_ = first_anchors("LLC", rows, self.n_components, self.init, seed)
-        return self
+    def _learn(self, rows: nn.Rows, seed: int) -> None:
+        self.components_ = self._first_anchors(rows, seed)
 
     def _check(self) -> None:
         super()._check()
@@ -190,30 +174,17 @@ class SuperVectorCoder(AnchorCoder):
         self.sparse_output = sparse_output
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> SuperVectorCoder:
-        """Find the anchors and the share of the data around each.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features)
-            Signals, one a row.
-        y : ignored
-
-        Returns
-        -------
-        self : SuperVectorCoder
-        """
-        self._check()
+    def _check(self) -> None:
+        super()._check()
         check_number("SuperVectorCoder", "constant", self.constant)
-        rows = read_rows(self, X, reset=True)
-        seed, k = seed_of("SuperVectorCoder", self.random_state), self.n_components
-        self.components_ = first_anchors("SuperVectorCoder", rows, k, self.init, seed)
-        counts = np.zeros(k, np.int64)
+
+    def _learn(self, rows: nn.Rows, seed: int) -> None:
+        self.components_ = self._first_anchors(rows, seed)
+        counts = np.zeros(len(self.components_), np.int64)
         for part in nn.coding_blocks(len(rows), self._block_width(), rows.dtype):
             found, _ = nn.nearest(nn.dense_block(rows, part), self.components_)
-            counts += np.bincount(found, minlength=k)
+            counts += np.bincount(found, minlength=len(counts))
         self.share_ = (np.maximum(counts, 1) / len(rows)).astype(rows.dtype)
-        return self
 
     def _coder(self) -> Callable[[np.ndarray], sp.csr_array]:
         constant = float(self.constant)
