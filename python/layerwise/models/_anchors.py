@@ -8,14 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
 
 from ._checks import check_bool, check_choice, check_integer, read_rows, seed_of
-from .persistence import Persistent
+from ._transformer import SparseTransformer
 
 __all__ = ["AnchorCoder"]
 
@@ -30,9 +29,7 @@ def _some_rows(rows: nn.Rows, n: int, generator: np.random.RandomState) -> np.nd
     return nn.dense_block(rows, np.sort(chosen))
 
 
-class AnchorCoder(
-    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
-):
+class AnchorCoder(SparseTransformer, ABC):
     """Base of transformers whose codes depend on ``components_``, rows of anchors or atoms.
 
     A class has the parameters ``n_components``, ``init``, ``sparse_output`` and ``random_state``,
@@ -123,12 +120,6 @@ class AnchorCoder(
             codes.append(encode(nn.dense_block(rows, part)))
         result = codes.result()
         return result if self.sparse_output else result.toarray()
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
@@ -30,7 +29,7 @@ from ._checks import (
 from ._fitted import COMMON, Check, array, each, instance
 from ._run import open_run
 from ._training import fit_rbm
-from .persistence import Persistent
+from ._transformer import SparseTransformer
 from .rbm import RBM
 
 __all__ = ["DBN"]
@@ -51,7 +50,7 @@ def _fitted_layer(i: int) -> Check:
 
 
 @register
-class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class DBN(SparseTransformer):
     """Deep belief network: a stack of RBMs, each trained on the hidden units of the one below.
 
     Parameters
@@ -374,12 +373,6 @@ class DBN(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             below = self._stack[:-1]
             v = (nn.LiftedRows(rows, below) if below else rows)[:]
         return self._down(v, n_gibbs, returns, seed)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

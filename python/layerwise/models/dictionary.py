@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
@@ -27,7 +26,7 @@ from ._coding import as_dictionary, check_coding, code, coding_of, decode
 from ._dictionary_training import fit_dictionary, start_dictionary, update_dictionary
 from ._fitted import COMMON, array, count, instance, none_or
 from ._run import open_run
-from .persistence import Persistent
+from ._transformer import SparseTransformer
 
 __all__ = ["DictionaryLearning"]
 
@@ -35,9 +34,7 @@ _RULES = ("online", "block_coordinate", "lagrange_dual", "ksvd")
 
 
 @register
-class DictionaryLearning(
-    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class DictionaryLearning(SparseTransformer):
     r"""Learn a dictionary over which signals have sparse codes.
 
     What is minimised over the atoms, the rows of :math:`\Phi`, of norm at most 1, and over the
@@ -330,12 +327,6 @@ class DictionaryLearning(
         score : float
         """
         return float(self.score_samples(X).mean())
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

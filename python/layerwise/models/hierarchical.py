@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
@@ -13,15 +12,13 @@ from layerwise.storage import register
 
 from ._checks import check_bool, check_integer, check_number, read_rows, seed_of
 from ._fitted import COMMON, array, count, instance
-from .persistence import Persistent
+from ._transformer import SparseTransformer
 
 __all__ = ["HierarchicalSparseCoder"]
 
 
 @register
-class HierarchicalSparseCoder(
-    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class HierarchicalSparseCoder(SparseTransformer):
     r"""Hierarchical sparse coding: groups of signals whose sparse codes share variances.
 
     A group of n signals :math:`x_i`, such as neighbouring patches of a picture, has sparse codes
@@ -203,9 +200,7 @@ class HierarchicalSparseCoder(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     @property

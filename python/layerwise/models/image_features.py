@@ -12,8 +12,6 @@ import scipy.sparse as sp
 from sklearn import config_context
 from sklearn.base import (
     BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
     clone,
 )
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -26,8 +24,8 @@ from layerwise.storage import register
 from ._checks import check_integer, check_verbose
 from ._fitted import Check, Optional, count, instance
 from ._images import Images, check_image_shape, read_images
+from ._transformer import Transformer
 from .patches import ContrastNormalizer, draw_patches, grid_of
-from .persistence import Persistent
 from .spatial_pyramid import SpatialPyramid
 from .vector_quantizer import VectorQuantizer
 from .zca import ZCA
@@ -41,7 +39,7 @@ _DELAY = 2.0
 
 
 @register
-class ImageFeatures(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class ImageFeatures(Transformer):
     """Features of images: all their patches coded, the codes pooled over a spatial pyramid.
 
     Parameters
@@ -203,7 +201,6 @@ class ImageFeatures(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
@@ -28,8 +28,8 @@ from ._fitted import COMMON, array, count, instance, none_or
 from ._loop import hold_out, reset_counts, run_epochs, run_update
 from ._run import finish_part, open_run, restore_part
 from ._training import check_finite, writable
+from ._transformer import SparseTransformer
 from .dictionary import DictionaryLearning
-from .persistence import Persistent
 
 __all__ = ["LISTA"]
 
@@ -38,7 +38,7 @@ _VALIDATION_ROWS = 10_000  # at most, coded after every epoch
 
 
 @register
-class LISTA(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class LISTA(SparseTransformer):
     r"""Learned iterative shrinkage and thresholding: fast approximate sparse codes.
 
     A network of ``n_layers + 1`` shrinkages of shared weights,
@@ -257,12 +257,6 @@ class LISTA(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rows = read_rows(self, X, reset=False, dtype=self.encoder_.dtype)
         net = self._net()
         return rows.map(lambda x: net.forward(x)[-1])
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

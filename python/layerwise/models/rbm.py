@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,13 +26,13 @@ from ._checks import (
 from ._fitted import COMMON, Optional, array, count, fields, instance, none_or
 from ._run import open_run
 from ._training import fit_rbm, start_rbm, update_rbm
-from .persistence import Persistent
+from ._transformer import SparseTransformer
 
 __all__ = ["RBM"]
 
 
 @register
-class RBM(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class RBM(SparseTransformer):
     r"""Restricted Boltzmann machine with binary visible and hidden units.
 
     The joint distribution is :math:`p(v, h) = \exp(h'Wv + b'v + a'h) / Z`; `fit` follows an
@@ -475,12 +474,6 @@ class RBM(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         else:
             v = self._rows(start)[:]
         return self._chain(v, n_gibbs, returns, seed)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
     clone,
 )
 from sklearn.utils import check_array
@@ -19,7 +16,7 @@ from layerwise.storage import register
 
 from ._checks import check_number
 from ._fitted import COMMON, array
-from .persistence import Persistent
+from ._transformer import Transformer
 from .vector_quantizer import VectorQuantizer
 
 __all__ = ["SoftThresholdCoder"]
@@ -29,9 +26,7 @@ _LEARNT = ("components_", "cluster_centers_")  # where estimators keep their ato
 
 
 @register
-class SoftThresholdCoder(
-    Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class SoftThresholdCoder(Transformer):
     """Codes ``[max(0, x D' - alpha), max(0, -x D' - alpha)]``: a sparse code for one product.
 
     It is what a step of iterative soft thresholding makes of a zero code, its signs apart, and
@@ -117,11 +112,6 @@ class SoftThresholdCoder(
 
         nn.run_blocks(fill, nn.row_blocks(*codes.shape))
         return codes
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from layerwise.storage import register
 
 from ._checks import read_rows
 from ._coding import as_dictionary, check_coding, code, coding_of, decode
-from .persistence import Persistent
+from ._transformer import SparseTransformer
 
 __all__ = ["SparseCoder"]
 
 
 @register
-class SparseCoder(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SparseCoder(SparseTransformer):
     r"""Codes of signals over a dictionary that is given: X is about codes times dictionary.
 
     The names and defaults of `sklearn.decomposition.SparseCoder` mean here what they mean there;
@@ -165,8 +164,6 @@ class SparseCoder(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     @property

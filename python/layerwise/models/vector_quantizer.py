@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -15,7 +14,7 @@ from layerwise.storage import register
 
 from ._checks import check_choice, check_integer, check_number
 from ._fitted import COMMON, array, count, instance
-from .persistence import Persistent
+from ._transformer import Transformer
 
 __all__ = ["VectorQuantizer"]
 
@@ -23,7 +22,7 @@ _FLOATS = [np.float64, np.float32]
 
 
 @register
-class VectorQuantizer(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class VectorQuantizer(Transformer):
     r"""Codes by the distances to centroids, which k-means finds.
 
     Parameters
@@ -165,11 +164,6 @@ class VectorQuantizer(Persistent, ClassNamePrefixFeaturesOutMixin, TransformerMi
         labels : ndarray of shape (n_samples,), int
         """
         return nn.nearest(self._read(X), self.cluster_centers_)[0]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
     @property
     def _n_features_out(self) -> int:
