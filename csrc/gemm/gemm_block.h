@@ -73,12 +73,13 @@ static void sparse_block(const Lists<T>& lists, const T* b, int64_t k, int64_t c
     for (int64_t q = 0; q < panels; q += sparse_panels) {
         const SparseTile<T> tile =
             sparse_tile_of<T>(min_of(sparse_panels, panels - q), lists.values != nullptr);
-        for (int64_t c = 0; c < max_of(lists.chunks, 1); ++c) {
+        for (int64_t c = 0; c < lists.chunks; ++c) {
+            const T* rows = b + q * stride + lists.k_of(c) * width;
             for (int64_t r = 0; r < lists.lines; ++r) {
-                const int64_t* start = lists.start + r * lists.chunks + c;
-                const int64_t begin = start[0], count = lists.chunks > 0 ? start[1] - begin : 0;
-                tile(count, lists.indices + begin, lists.values + (lists.values ? begin : 0),
-                     b + q * stride, stride, c == 0, s.data + r * s.ld + q * width);
+                const int64_t at = r * lists.chunks + c;
+                if (c > 0 && lists.words[at] == 0) continue;
+                const T* values = lists.values ? lists.values + lists.start[at] : nullptr;
+                tile(lists.words[at], values, rows, stride, c == 0, s.data + r * s.ld + q * width);
             }
         }
     }

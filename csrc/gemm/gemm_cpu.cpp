@@ -71,10 +71,9 @@ template <class T>
 static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t rows,
                               void* memory) {
     if (wants_lists(g, i0, rows)) {
-        ABlock<T> block = {nullptr, {rows, list_chunks(p.k), static_cast<int64_t*>(memory)}};
-        char* entries = static_cast<char*>(memory) + start_bytes(rows, block.lists.chunks);
-        place_entries(block.lists, entries, sparse_capacity(rows, p.k), 0);
-        list_rows(g.a, i0, block.lists);
+        ABlock<T> block = {nullptr, empty_lists<T>(rows, p.k, 0, memory)};
+        char* values = static_cast<char*>(memory) + word_bytes(rows, block.lists.chunks);
+        list_rows(g.a, i0, block.lists, reinterpret_cast<T*>(values));
         return block;
     }
     T* out = static_cast<T*>(memory);
@@ -152,9 +151,9 @@ static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Tar
     char* memory = static_cast<char*>(g.workspace);
     T* a = reinterpret_cast<T*>(memory);
     auto* table = reinterpret_cast<Lists<T>*>(memory + p.a_bytes);
-    char* starts = memory + p.a_bytes + p.table_bytes;
-    char* entries = starts + static_cast<size_t>(p.line_blocks) * p.starts_bytes;
-    char* scratch = entries + p.entries_bytes;
+    char* words = memory + p.a_bytes + p.table_bytes;
+    T* values = reinterpret_cast<T*>(words + static_cast<size_t>(p.line_blocks) * p.words_bytes);
+    char* scratch = reinterpret_cast<char*>(values) + p.values_bytes;
     Status status =
         pack_b_columns(Stacked<T>{dense_operand(transposed(g.a.dense)),
                                   dense_operand(transposed(g.a_tail.dense)), g.tail_scale},
@@ -164,12 +163,11 @@ static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Tar
     const double count = static_cast<double>(p.capacity) / static_cast<double>(p.line_blocks);
     int64_t placed = 0;
     status = parallel(target, p.line_blocks, 4 * count, [&](int64_t block, int) {
-        char* start = starts + static_cast<size_t>(block) * p.starts_bytes;
         Lists<T>& lists = table[block];
-        lists = {lines_of(block), p.chunks, reinterpret_cast<int64_t*>(start)};
+        lists = empty_lists<T>(lines_of(block), operand_rows(g.b), operand_rows(g.b_tail),
+                               words + static_cast<size_t>(block) * p.words_bytes);
         list_columns(g.b, g.b_tail, block * p.lines, lists, [&](int64_t n) {
-            const int64_t first = __atomic_fetch_add(&placed, n, __ATOMIC_RELAXED);
-            place_entries(lists, entries, p.capacity, first);
+            return values + __atomic_fetch_add(&placed, n, __ATOMIC_RELAXED);
         });
     });
     if (status != Status::ok) return status;

@@ -69,8 +69,8 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int thread
     p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
     const int64_t size = sizeof(T);
     const int64_t dense = (p.block_rows * k + lanes<T>)*size;
-    const int64_t lists = start_bytes(p.block_rows, list_chunks(k)) +
-                          entry_bytes<T>(sparse_capacity(p.block_rows, k));
+    const int64_t lists =
+        word_bytes(p.block_rows, list_chunks(k)) + sparse_capacity(p.block_rows, k) * size;
     p.a_block_bytes = padded(dense > lists ? dense : lists);
     p.b_bytes = packed_b || own_columns ? 0 : packed_b_bytes<T>(k, n);
     p.sums_bytes = padded(p.block_rows * p.ld * size);
@@ -102,8 +102,8 @@ struct SparseBPlan {
     int64_t lines, cols;  // multiples of 64, at most max_segment
     int64_t line_blocks, col_blocks;
     int64_t ld, transposed_ld;  // row strides of the sums as they grow, and transposed
-    int64_t capacity;           // entries of all the lists
-    size_t a_bytes, table_bytes, starts_bytes, entries_bytes, scratch_bytes;  // starts: of a block
+    int64_t capacity;           // values of all the lists
+    size_t a_bytes, table_bytes, words_bytes, values_bytes, scratch_bytes;  // words: of a block
     size_t bytes;
 };
 
@@ -119,11 +119,11 @@ static SparseBPlan sparse_b_plan(int64_t m, int64_t n, int64_t k, int64_t chunks
     p.capacity = sparse_capacity(n, k);
     p.a_bytes = packed_b_bytes<T>(k, m);
     p.table_bytes = padded(p.line_blocks * static_cast<int64_t>(sizeof(Lists<T>)));
-    p.starts_bytes = padded(start_bytes(p.lines, chunks));
-    p.entries_bytes = padded(entry_bytes<T>(p.capacity));
+    p.words_bytes = padded(word_bytes(p.lines, chunks));
+    p.values_bytes = padded(p.capacity * size);
     p.scratch_bytes = padded((p.lines * p.ld + p.cols * p.transposed_ld) * size);
-    p.bytes = p.a_bytes + p.table_bytes + static_cast<size_t>(p.line_blocks) * p.starts_bytes +
-              p.entries_bytes + static_cast<size_t>(threads) * p.scratch_bytes;
+    p.bytes = p.a_bytes + p.table_bytes + static_cast<size_t>(p.line_blocks) * p.words_bytes +
+              p.values_bytes + static_cast<size_t>(threads) * p.scratch_bytes;
     return p;
 }
 

@@ -68,12 +68,13 @@ static DenseTile<T> dense_tile_of(int64_t wanted, bool first) {
     return first ? dense_tile<T, height, true> : dense_tile<T, height, false>;
 }
 
-// A sparse operand's line (see gemm_lists.h) against `panels` neighbouring panels, panel_stride
-// apart: c (panels * width) = sum over i of values[i] * b[indices[i]], or c plus that where not the
-// first chunk of k. Without weights the values are ones.
+// A chunk of a sparse operand's line (see gemm_lists.h) against `panels` neighbouring panels of B,
+// panel_stride apart, b their rows of this chunk: c (panels * width) = sum over the bits k of word
+// of value[k] * b[k], or c plus that where not the first chunk. Without weights the values are
+// ones.
 template <class T, int panels, bool weighted>
-static void sparse_tile(int64_t count, const int32_t* indices, const T* values, const T* b,
-                        int64_t panel_stride, bool first, T* c) {
+static void sparse_tile(uint64_t word, const T* values, const T* b, int64_t panel_stride,
+                        bool first, T* c) {
     constexpr int64_t width = Tile<T>::width;
     Vec<T> sum[panels][2];
 #pragma GCC unroll 8
@@ -81,9 +82,9 @@ static void sparse_tile(int64_t count, const int32_t* indices, const T* values, 
         sum[p][0] = first ? Vec<T>{} : load(c + p * width);
         sum[p][1] = first ? Vec<T>{} : load(c + p * width + lanes<T>);
     }
-    for (int64_t i = 0; i < count; ++i) {
-        const T* row = b + indices[i] * width;
-        const Vec<T> x = splat(weighted ? values[i] : T(1));
+    for (; word; word &= word - 1) {
+        const T* row = b + __builtin_ctzll(word) * width;
+        const Vec<T> x = splat(weighted ? *values++ : T(1));
 #pragma GCC unroll 8
         for (int p = 0; p < panels; ++p) {
             const Vec<T> b0 = load(row + p * panel_stride);
@@ -99,13 +100,13 @@ static void sparse_tile(int64_t count, const int32_t* indices, const T* values, 
     }
 }
 
-// Every addend is one vector load, so the rows of B that a chunk of k may name should be in L1.
+// Every addend is one vector load: the rows of B that a word may name should be in half of L1.
 constexpr int sparse_panels = 4;
-constexpr int64_t sparse_depth = 128;
+constexpr int64_t sparse_depth = 64;  // bits of a word
 
 template <class T>
-using SparseTile = void (*)(int64_t count, const int32_t* indices, const T* values, const T* b,
-                            int64_t panel_stride, bool first, T* c);
+using SparseTile = void (*)(uint64_t word, const T* values, const T* b, int64_t panel_stride,
+                            bool first, T* c);
 
 template <class T, int panels = sparse_panels>
 static SparseTile<T> sparse_tile_of(int64_t wanted, bool weighted) {
