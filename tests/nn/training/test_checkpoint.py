@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -70,6 +71,49 @@ def test_a_run_goes_on_in_the_middle_of_an_epoch_with_its_metrics(n, path):
     assert nn.fit(Counter(), batches, 3, [history, spy, checkpoint]) == 12
     assert spy.seen == list(range(n + 1, 13))
     assert history.epochs == whole.epochs
+
+
+class Interrupt(nn.Callback):
+    """Presses Ctrl-C, some times over, while callbacks hear of an update."""
+
+    def __init__(self, at, times=1):
+        self.at, self.times = at, times
+
+    def step(self, t, metrics):
+        if t == self.at:
+            for _ in range(self.times):
+                signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("n", [1, 4, 7, 11])
+def test_ctrl_c_leaves_the_state_after_the_update_under_way(n, path):
+    whole = nn.History()
+    nn.fit(Counter(), batches, 3, [whole])
+    rarely = {"every_seconds": 1e9}
+    with pytest.raises(KeyboardInterrupt):
+        nn.fit(Counter(), batches, 3, [nn.History(), Interrupt(n), opened(path, **rarely)])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    history, spy = nn.History(), Spy()
+    nn.fit(Counter(), batches, 3, [history, spy, opened(path, resume=True, **rarely)])
+    assert spy.seen == list(range(n + 1, 13))
+    assert history.epochs == whole.epochs
+
+
+def test_a_second_ctrl_c_does_not_wait(path):
+    checkpoint = opened(path, every_seconds=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        nn.fit(Counter(), batches, 3, [Interrupt(2, times=2), checkpoint])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert read_document("test", str(path), "checkpoint").content["run"] is None
+
+
+def test_ctrl_c_after_the_last_update_is_not_lost(path):
+    class Late(nn.Callback):
+        def epoch(self, epoch, metrics):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        nn.fit(Counter(), batches, 1, [Late(), opened(path, every_seconds=1e9)])
 
 
 @pytest.mark.parametrize(

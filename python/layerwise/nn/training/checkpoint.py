@@ -18,6 +18,7 @@ from layerwise.ops.config import get_isa
 from layerwise.storage import describe, read_document, remove_leftovers, write_document
 
 from .callbacks import Callback
+from .interrupts import HeldInterrupt
 from .loop import Position, Run
 
 __all__ = ["Checkpoint", "fingerprint", "restore_arrays"]
@@ -32,8 +33,9 @@ class Checkpoint(Callback):
 
     The file is replaced as a whole: whenever the process is killed, writing included, there is the
     state before or after. A run that goes on from it ends with the same bits as one that was never
-    broken off. If a later write fails, because the disk is full for instance, training goes on with
-    a warning, and the file stays as it was.
+    broken off. Ctrl-C lets the update under way end, and the file is written before training stops;
+    a second Ctrl-C stops at once. If a later write fails, because the disk is full for instance,
+    training goes on with a warning, and the file stays as it was.
 
     Parameters
     ----------
@@ -94,6 +96,7 @@ class Checkpoint(Callback):
         self._identity: dict[str, str] | None = None
         self._parts: dict[str, Any] = {}
         self._saved: dict[str, Any] | None = None
+        self._interrupt = HeldInterrupt()
 
     def open(
         self,
@@ -162,6 +165,11 @@ class Checkpoint(Callback):
             )
         self._epoch = self._t = 0
         self._time = time.monotonic()
+        self._interrupt.begin()
+
+    def close(self) -> None:
+        """Let a Ctrl-C through that came after the last update."""
+        self._interrupt.end()
 
     def restore(self, run: Run) -> None:
         """Go on where the file says, once."""
@@ -177,10 +185,11 @@ class Checkpoint(Callback):
         self._epoch, self._t = run.position.epoch, run.position.t
 
     def reached(self, run: Run) -> None:
-        """Write if it is time."""
+        """Write if it is time, or if training is to stop."""
         at = run.position
         if (
-            (self.every_updates is not None and at.t - self._t >= self.every_updates)
+            self._interrupt.pending
+            or (self.every_updates is not None and at.t - self._t >= self.every_updates)
             or (self.every_epochs is not None and at.epoch - self._epoch >= self.every_epochs)
             or (
                 self.every_seconds is not None
@@ -189,6 +198,8 @@ class Checkpoint(Callback):
         ):
             self._write_or_warn(_state_of(run))
             self._epoch, self._t, self._time = at.epoch, at.t, time.monotonic()
+        if self._interrupt.pending:
+            self._interrupt.end()
 
     def _write(self, state: Mapping[str, Any] | None = None) -> None:
         content = {
