@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -28,8 +29,6 @@ class SparseRectifier(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
-        import scipy.sparse as sp
-
         return sp.csr_array(np.maximum(X - X.mean(), 0))
 
 
@@ -82,6 +81,24 @@ def test_blocks_of_images_and_threads_change_no_bit(pooling, colour, monkeypatch
             with layerwise.num_threads(threads):
                 np.testing.assert_array_equal(model.transform(colour), whole)
     np.testing.assert_array_equal(model.transform(colour[3:4]), whole[3:4])
+
+
+@pytest.mark.parametrize("elements", [1, 2000, 1 << 20])
+def test_sparse_features_are_the_dense_ones_in_the_order_of_the_images(
+    elements, colour, monkeypatch, full_teams
+):
+    pyramid = SpatialPyramid((1, 2), pooling="max", power=0.5, norm="l2")
+    rare = FunctionTransformer(lambda x: np.maximum(x - 240, 0))
+    model = features(rare, pyramid=pyramid).fit(colour)
+    whole = model.transform(colour)
+    assert (whole == 0).any() and (whole != 0).any()
+    monkeypatch.setattr("layerwise.nn.data.blocks.BLOCK_ELEMENTS", elements)
+    for threads in (1, 7):
+        with layerwise.num_threads(threads):
+            found = model.set_params(sparse_output=True).transform(colour)
+        assert isinstance(found, sp.csr_array) and found.dtype == whole.dtype
+        np.testing.assert_array_equal(found.toarray(), whole)
+        assert found.nnz == np.count_nonzero(whole)
 
 
 @pytest.mark.parametrize("elements", [1, 300, 900])
@@ -173,6 +190,7 @@ def test_it_stands_in_a_pipeline_before_a_linear_svm():
     [
         ({"patch_size": 12}, ValueError, "patch_size must be at most the size of the images, 10 x"),
         ({"patch_size": (1, 2, 3)}, ValueError, "patch_size must be an integer >= 1 or two of"),
+        ({"sparse_output": 1}, TypeError, "sparse_output must be"),
         ({"stride": 0}, ValueError, "stride must be an integer >= 1; got 0"),
         ({"n_patches": 0}, ValueError, "n_patches must be an integer >= 1; got 0"),
         ({"coder": "kmeans"}, TypeError, "coder must be a transformer or None; got 'kmeans'"),

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from layerwise import nn
 from layerwise.storage import register
 
-from ._checks import check_integer, check_verbose
+from ._checks import check_bool, check_integer, check_verbose
 from ._fitted import Check, Optional, count, instance
 from ._images import Images, check_image_shape, read_images
 from ._transformer import Transformer
@@ -59,6 +59,9 @@ class ImageFeatures(Transformer):
         Patches to learn from, drawn at random from all images, none twice.
     image_shape : (height, width) or (height, width, channels), optional
         Lets images come as rows of a matrix.
+    sparse_output : bool, default False
+        Whether features are a ``csr_array``, never dense as a whole: what sparse codes leave after
+        pooling has many zeros.
     verbose : int, default 0
         If positive, `transform` shows progress. Otherwise a bar appears only on a terminal, when
         it takes over two seconds.
@@ -119,6 +122,7 @@ class ImageFeatures(Transformer):
         stride: Any = 1,
         n_patches: int = 100_000,
         image_shape: Any = None,
+        sparse_output: bool = False,
         verbose: int = 0,
         random_state: Any = None,
     ) -> None:
@@ -128,6 +132,7 @@ class ImageFeatures(Transformer):
         self.stride = stride
         self.n_patches = n_patches
         self.image_shape = image_shape
+        self.sparse_output = sparse_output
         self.verbose = verbose
         self.random_state = random_state
 
@@ -146,6 +151,7 @@ class ImageFeatures(Transformer):
         """
         op = type(self).__name__
         check_integer(op, "n_patches", self.n_patches, 1)
+        check_bool(op, "sparse_output", self.sparse_output)
         check_verbose(op, self.verbose)
         images = self._read(X)
         grid = grid_of(op, images, self.patch_size, self.stride)
@@ -164,7 +170,7 @@ class ImageFeatures(Transformer):
         self.n_codes_ = self._codes(patches[:1]).shape[1]
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any) -> Any:
         """Code the patches of images and pool the codes.
 
         Parameters
@@ -173,7 +179,7 @@ class ImageFeatures(Transformer):
 
         Returns
         -------
-        features : ndarray of shape (n, n_cells * n_codes_)
+        features : ndarray or csr_array of shape (n, n_cells * n_codes_)
             float64 where X is, else float32.
         """
         check_is_fitted(self)
@@ -186,16 +192,28 @@ class ImageFeatures(Transformer):
             )
         grid = grid_of(op, images, self.patch_size, self.stride)
         cells = self._pyramid._cells(grid.shape)
-        pooled = np.empty((len(images), len(cells), self.n_codes_), images.dtype)
+        width = len(cells) * self.n_codes_
+        features = np.empty((0 if self.sparse_output else len(images), width), images.dtype)
+        parts: dict[int, sp.csr_array] = {}
         bar = self._bar(len(images))
 
         def fill(block: slice) -> None:
-            self._pool(images[block], grid, cells, pooled[block])
-            bar.update(block.stop - block.start)
+            n = block.stop - block.start
+            out = np.empty((n, width), images.dtype) if self.sparse_output else features[block]
+            self._pool(images[block], grid, cells, out.reshape(n, len(cells), -1))
+            self._pyramid._scaled(out)
+            if self.sparse_output:
+                parts[block.start] = sp.csr_array(out)
+            bar.update(n)
 
         with bar:
             nn.run_blocks(fill, nn.row_blocks(len(images), self._width(grid) * grid.shape[0]))
-        return self._pyramid._scaled(pooled.reshape(len(pooled), -1))
+        if not self.sparse_output:
+            return features
+        rows = nn.CsrRows(width, images.dtype)
+        for start in sorted(parts):
+            rows.append(parts.pop(start))
+        return rows.result()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
