@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layerwise import DBN, RBM, DBNClassifier, viz
+from layerwise import DBN, RBM, DBNClassifier, HierarchicalSparseCoder, viz
 from layerwise.datasets import load_mnist
 
 
@@ -38,6 +38,26 @@ def test_filters_above_the_first_layer_are_sums_of_those_below(models):
     levels = viz.signed_levels(above @ below, clipped=0.01)
     expected = viz.tile(levels, (28, 28), columns=7)
     assert np.array_equal(viz.draw("filters", models["dbn"], layer=2), expected)
+
+
+def test_groups_are_lines_of_the_atoms_of_largest_variance():
+    groups = np.random.default_rng(0).standard_normal((40, 2 * 6))
+    coder = HierarchicalSparseCoder(5, n_atoms=12, group_size=2, n_iter=2, random_state=0)
+    coder.fit(groups)
+    picture = viz.draw("groups", coder, image_shape=(2, 3), count=30)
+    assert picture.shape == (3 * 3 + 1, 10 * 4 + 1)
+    for line, variances in enumerate(coder.components_[:3]):
+        order = np.argsort(-variances)[:10]
+        levels = viz.signed_levels(coder.atoms_[order], clipped=0.01).astype(float)
+        for column, j in enumerate(order):
+            shown = picture[1 + 3 * line :, 1 + 4 * column :][:2, :3].ravel()
+            faded = 128 + (levels[column] - 128) * variances[j] / variances.max()
+            np.testing.assert_allclose(shown, faded, atol=0.51)
+    filters = viz.draw("filters", coder, image_shape=(2, 3))
+    expected = viz.tile(viz.signed_levels(coder.atoms_, clipped=0.01), (2, 3), columns=10)
+    assert np.array_equal(filters, expected)
+    with pytest.raises(ValueError, match="model must be a HierarchicalSparseCoder; got RBM"):
+        viz.draw("groups", RBM(2, n_iter=1, random_state=0).fit(np.eye(4)))
 
 
 @pytest.mark.parametrize("kind", ["rbm", "dbn", "classifier"])
@@ -103,7 +123,7 @@ def test_rows_that_are_no_square_need_a_shape():
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("faces", {}, "name must be filters, samples, .*; got 'faces'"),
+        ("faces", {}, "name must be filters, groups, .*; got 'faces'"),
         ("filters", {"layer": 2}, "layer must be from 1 to 1; got 2"),
         ("filters", {"count": 0}, "count must be at least 1; got 0"),
         ("reconstructions", {}, "data must be given"),

@@ -16,6 +16,7 @@ __all__ = ["PICTURES", "draw"]
 
 _CLIPPED = 0.01  # share of a filter's weights that may be black or white alike
 _COLUMNS = 10
+_GREY = 128
 _SHOWN_ROWS = 1000  # whose hidden units a histogram counts
 _VALIDATION = "validation_"
 
@@ -37,15 +38,17 @@ def draw(
 
     Parameters
     ----------
-    name : {"filters", "samples", "reconstructions", "curves", "histograms"}
+    name : {"filters", "groups", "samples", "reconstructions", "curves", "histograms"}
         - filters: the weights of hidden units as images, those of layers above the first as sums of
-          the filters below, weighted by them [1]_; zero is mid-grey.
+          the filters below, weighted by them [1]_; zero is mid-grey. Of dictionaries the atoms.
+        - groups: a line for each pattern of variance of a `HierarchicalSparseCoder`, the atoms of
+          the largest variances in it; the smaller its variance, the less contrast an atom has.
         - samples: means of the visible units at the end of Gibbs chains, which start at rows of
           `data` where these are given.
         - reconstructions: rows of `data`, each line of them followed by its reconstructions.
         - curves: the metrics of every epoch that the model keeps.
         - histograms: weights and biases of every layer, and of `data` the means of hidden units.
-    model : RBM, DBN or DBNClassifier
+    model : RBM, DBN, DBNClassifier or dictionary
         Of a classifier, filters and histograms are those after the fine-tuning, samples and
         reconstructions those of its ``dbn_``.
     data : array-like of shape (n, n_features), optional
@@ -104,6 +107,20 @@ def _filters(
     for below in reversed(weights[: layer - 1]):
         rows = rows @ below
     return _grid(signed_levels(rows, clipped=_CLIPPED), image_shape)
+
+
+def _groups(
+    model: Any, *, image_shape: tuple[int, int] | None, count: int, **_: Any
+) -> Picture:
+    if not hasattr(model, "atoms_"):
+        raise ValueError(f"draw: model must be a HierarchicalSparseCoder; got {model!r}")
+    variances = model.components_[: max(1, count // _COLUMNS)]
+    order = np.argsort(-variances, axis=1, kind="stable")[:, :_COLUMNS]
+    found = np.take_along_axis(variances, order, axis=1).astype(np.float64)
+    contrast = (found / found[:, :1]).reshape(-1, 1)
+    away = signed_levels(model.atoms_[order.ravel()], clipped=_CLIPPED) - float(_GREY)
+    levels = np.rint(_GREY + contrast * away).astype(np.uint8)
+    return _grid(levels, image_shape, order.shape[1])
 
 
 def _samples(
@@ -179,6 +196,7 @@ def _histograms(model: Any, *, data: npt.ArrayLike | None, **_: Any) -> Picture:
 #: What `draw` can draw.
 PICTURES: dict[str, Callable[..., Picture]] = {
     "filters": _filters,
+    "groups": _groups,
     "samples": _samples,
     "reconstructions": _reconstructions,
     "curves": _curves,
@@ -192,6 +210,8 @@ def _layers(model: Any) -> list[Any]:
 
 
 def _weights(model: Any) -> list[np.ndarray]:
+    if hasattr(model, "atoms_"):  # whose components_ are variances
+        return [model.atoms_]
     return getattr(model, "coefs_", None) or [rbm.components_ for rbm in _layers(model)]
 
 
