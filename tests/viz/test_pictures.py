@@ -51,7 +51,7 @@ def test_groups_are_lines_of_the_atoms_of_largest_variance():
         levels = viz.signed_levels(coder.atoms_[order], clipped=0.01).astype(float)
         for column, j in enumerate(order):
             shown = picture[1 + 3 * line :, 1 + 4 * column :][:2, :3].ravel()
-            faded = 128 + (levels[column] - 128) * variances[j] / variances.max()
+            faded = 128 + (levels[column] - 128) * np.sqrt(variances[j] / variances.max())
             np.testing.assert_allclose(shown, faded, atol=0.51)
     filters = viz.draw("filters", coder, image_shape=(2, 3))
     expected = viz.tile(viz.signed_levels(coder.atoms_, clipped=0.01), (2, 3), columns=10)

@@ -21,7 +21,8 @@ from ._data import add_data, load_examples
 
 DESCRIPTION = (
     "Draw what a saved model learnt, as a PNG file: the filters of its hidden units, groups of "
-    "atoms whose codes vary together, samples from it, its reconstructions of data, the curves of its training, or histograms of its weights."
+    "atoms whose codes vary together, samples from it, its reconstructions of data, the curves of "
+    "its training, or histograms of its weights."
 )
 
 _CHARTS = ("curves", "histograms")

@@ -42,7 +42,7 @@ def draw(
         - filters: the weights of hidden units as images, those of layers above the first as sums of
           the filters below, weighted by them [1]_; zero is mid-grey. Of dictionaries the atoms.
         - groups: a line for each pattern of variance of a `HierarchicalSparseCoder`, the atoms of
-          the largest variances in it; the smaller its variance, the less contrast an atom has.
+          the largest variances in it; the smaller that of an atom, the less contrast it has.
         - samples: means of the visible units at the end of Gibbs chains, which start at rows of
           `data` where these are given.
         - reconstructions: rows of `data`, each line of them followed by its reconstructions.
@@ -109,15 +109,13 @@ def _filters(
     return _grid(signed_levels(rows, clipped=_CLIPPED), image_shape)
 
 
-def _groups(
-    model: Any, *, image_shape: tuple[int, int] | None, count: int, **_: Any
-) -> Picture:
+def _groups(model: Any, *, image_shape: tuple[int, int] | None, count: int, **_: Any) -> Picture:
     if not hasattr(model, "atoms_"):
         raise ValueError(f"draw: model must be a HierarchicalSparseCoder; got {model!r}")
     variances = model.components_[: max(1, count // _COLUMNS)]
     order = np.argsort(-variances, axis=1, kind="stable")[:, :_COLUMNS]
     found = np.take_along_axis(variances, order, axis=1).astype(np.float64)
-    contrast = (found / found[:, :1]).reshape(-1, 1)
+    contrast = np.sqrt(found / found[:, :1]).reshape(-1, 1)
     away = signed_levels(model.atoms_[order.ravel()], clipped=_CLIPPED) - float(_GREY)
     levels = np.rint(_GREY + contrast * away).astype(np.uint8)
     return _grid(levels, image_shape, order.shape[1])
