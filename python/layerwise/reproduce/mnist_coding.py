@@ -1,8 +1,26 @@
-"""Unsupervised codes of MNIST digits and a linear support vector machine.
+"""Unsupervised features of MNIST digits and a linear support vector machine.
 
-Whole digits, scaled to norm one, are coded over anchors learnt from all training digits without
-their labels. The constant of the machine is chosen on training digits held out, the last ones; then
-it is trained on all of them, and the test digits are looked at once.
+Whole digits, or their patches, are coded over what was learnt from all training digits without
+their labels; codes of patches are pooled over a spatial pyramid. The constant of the machine is
+chosen on training digits held out, the last ones; then it is trained on all of them, and the test
+digits are looked at once.
+
+What was tried, with seed 0; the error is the least over constants on the last 10,000 training
+digits, or on 5,000 of them where 10,000 others are learnt from:
+
+=============================================  ======  ==================
+features                                       digits  error %
+=============================================  ======  ==================
+whole, 512 atoms, alpha 0.3 / 0.2 / 0.1        10,000  5.28 / 4.78 / 4.58
+whole, 512 atoms, alpha 0.05 / 0.02            10,000  4.56 / 6.02
+whole, 512 atoms, alpha 0.05                   50,000  2.67
+whole, 1,024 atoms, alpha 0.05                 50,000  2.28
+patches of norm 1, 256 atoms, alpha 0.15       10,000  1.42
+patches without contrast, 256 atoms, alpha 1   10,000  1.42
+=============================================  ======  ==================
+
+Codes of patches separate digits better after 10,000 of them than those of whole digits do after
+50,000.
 """
 
 from __future__ import annotations
@@ -11,6 +29,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +38,16 @@ import scipy.sparse as sp
 from sklearn.svm import LinearSVC
 
 from layerwise.datasets import LabelledImages, load_mnist
-from layerwise.models import LocalCoordinateCoder
 
 from . import Recipe
+from ._digit_coders import CODERS, Coder
+from ._natural_groups import draw_natural_groups
+from .jobs import run_jobs
 
 __all__ = ["RECIPE"]
 
 _HELD_OUT = 1 / 6
-_CONSTANTS = (0.3, 1.0, 3.0, 10.0)
-_CODERS: dict[str, tuple[float, Callable[..., Any], dict[str, Any]]] = {
-    "local coordinate coding": (
-        1.90, LocalCoordinateCoder, {"n_components": 4096, "alpha": 0.1, "n_iter": 5},
-    ),
-    "extended LCC": (
-        1.64, LocalCoordinateCoder,
-        {"n_components": 4096, "alpha": 0.1, "n_iter": 5, "n_tangents": 16},
-    ),
-}  # fmt: skip
-_QUICK = {"n_components": 128, "n_iter": 2}
+_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -60,40 +71,33 @@ class _Result:
         )
 
 
-def _signals(images: np.ndarray) -> np.ndarray:
-    """Scale digits to norm one."""
-    x = images.reshape(len(images), -1).astype(np.float32)
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).eps)
+def _fit(codes: sp.csr_array, labels: np.ndarray, constant: float, seed: int) -> LinearSVC:
+    machine = LinearSVC(C=constant, tol=_TOLERANCE, max_iter=2000, random_state=seed)
+    return machine.fit(codes, labels)
 
 
-def _machine(constant: float, seed: int) -> LinearSVC:
-    return LinearSVC(C=constant, tol=1e-3, max_iter=2000, random_state=seed)
-
-
-def _choose(codes: sp.csr_array, labels: np.ndarray, seed: int) -> tuple[float, float]:
-    """Find the constant of least error on the last digits; that error, in percent."""
+def _held_out_error(
+    codes: sp.csr_array, labels: np.ndarray, constant: float, seed: int
+) -> tuple[float, float]:
+    """Measure a constant's error, in percent, on the last digits; the constant comes second."""
     n = round(len(labels) * (1 - _HELD_OUT))
-    errors = {}
-    for constant in _CONSTANTS:
-        machine = _machine(constant, seed).fit(codes[:n], labels[:n])
-        errors[constant] = 100 * (1 - machine.score(codes[n:], labels[n:]))
-    best = min(errors, key=errors.__getitem__)
-    return best, errors[best]
+    machine = _fit(codes[:n], labels[:n], constant, seed)
+    return 100 * (1 - machine.score(codes[n:], labels[n:])), constant
 
 
-def _measure(name: str, digits: LabelledImages, seed: int, quick: bool) -> _Result:
+def _measure(coder: Coder, digits: LabelledImages, seed: int, quick: bool) -> _Result:
     start = time.monotonic()
-    published, coder, settings = _CODERS[name]
-    settings = settings | (_QUICK if quick else {})
-    train, test = _signals(digits.train_images), _signals(digits.test_images)
-    fitted = coder(**settings, random_state=seed).fit(train)
-    codes = fitted.transform(train)
-    constant, held_out_error = _choose(codes, digits.train_labels, seed)
-    machine = _machine(constant, seed).fit(codes, digits.train_labels)
-    error = 100 * (1 - machine.score(fitted.transform(test), digits.test_labels))
+    settings = coder.settings | (coder.quick if quick else {})
+    learnt = coder.make(settings, seed).fit(digits.train_images)
+    codes, labels = learnt.transform(digits.train_images), digits.train_labels
+    held_out_error, constant = min(
+        run_jobs([partial(_held_out_error, codes, labels, each, seed) for each in coder.constants])
+    )
+    machine = _fit(codes, labels, constant, seed)
+    error = 100 * (1 - machine.score(learnt.transform(digits.test_images), digits.test_labels))
     return _Result(
-        name, seed, error, held_out_error, published, constant, codes.nnz / len(train),
-        time.monotonic() - start, settings,
+        coder.name, seed, error, held_out_error, coder.published, constant,
+        codes.nnz / codes.shape[0], time.monotonic() - start, settings,
     )  # fmt: skip
 
 
@@ -103,17 +107,22 @@ def _run(
     digits = load_mnist("small" if quick else None)
     report(f"Test error in % with {len(digits.train_labels):,} training digits (published):")
     results = []
-    for name in _CODERS:
+    for coder in CODERS:
         for seed in seeds:
-            results.append(_measure(name, digits, seed, quick))
+            results.append(_measure(coder, digits, seed, quick))
             report(str(results[-1]))
-    text = json.dumps([asdict(result) for result in results], indent=1)
-    (output / "results.json").write_text(text + "\n", encoding="utf-8")
+            text = json.dumps([asdict(result) for result in results], indent=1)
+            (output / "results.json").write_text(text + "\n", encoding="utf-8")
+    picture = draw_natural_groups(output, quick=quick, seed=seeds[0])
+    if picture is None:
+        report("No picture of groups in photographs: there is no natural/bsds_train.zip")
+    else:
+        report(f"Groups of atoms in photographs: {picture}")
     return results
 
 
 RECIPE = Recipe(
     "mnist-coding",
-    "Unsupervised codes of MNIST digits and a linear SVM (Yu, Zhang, Gong 2009): LCC 1.90%",
+    "Unsupervised features of MNIST digits and a linear SVM (Yu, Lin, Lafferty 2011): HSC 0.77%",
     _run,
 )
