@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
-from layerwise.ops import BitMatrix, Philox
+from layerwise.ops import Philox
 from layerwise.storage import register
 
 from ._checks import (
@@ -24,10 +24,10 @@ from ._checks import (
     per_layer,
     read_rows,
     read_training,
-    seed_of,
 )
 from ._fitted import COMMON, Check, array, each, instance
 from ._run import open_run
+from ._sampling import Sampler
 from ._training import fit_rbm
 from ._transformer import SparseTransformer
 from .rbm import RBM
@@ -50,7 +50,7 @@ def _fitted_layer(i: int) -> Check:
 
 
 @register
-class DBN(SparseTransformer):
+class DBN(Sampler, SparseTransformer):
     """Deep belief network: a stack of RBMs, each trained on the hidden units of the one below.
 
     Parameters
@@ -318,8 +318,7 @@ class DBN(SparseTransformer):
         rows = self._rows(X)
         check_integer(op, "n_samples", n_samples, 1)
         check_number(op, "log_z", log_z, least=-np.inf)
-        state = self.random_state_ if random_state is None else random_state
-        seed = seed_of(op, state)
+        seed = self._draw_seed(op, random_state)
         parts = [
             nn.variational_bound(
                 self._stack, rows[part], log_z, rng=Philox(seed, rows=part.start),
@@ -328,51 +327,6 @@ class DBN(SparseTransformer):
             for part in nn.LiftedRows(rows, self._stack).chunks()
         ]  # fmt: skip
         return np.concatenate(parts)
-
-    def sample(
-        self,
-        n_samples: int = 1,
-        *,
-        n_gibbs: int = 1000,
-        start: Any = None,
-        returns: str = "sample",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> np.ndarray:
-        """Draw visible states from the model: Gibbs sampling in the top RBM, then one pass down.
-
-        Parameters
-        ----------
-        n_samples : int, default 1
-            Independent chains.
-        n_gibbs : int, default 1000
-            Sweeps of each in the top RBM.
-        start : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features), optional
-            Data that the chains start from, taken up to the top RBM as means; their number then
-            stands for `n_samples`. Otherwise chains start at samples of the biases alone.
-        returns : {"sample", "mean"}, default "sample"
-            Zeros and ones, or the probabilities they would be drawn from.
-        random_state : int, RandomState or None, default None
-            With None every call draws anew.
-
-        Returns
-        -------
-        v : ndarray of shape (n_samples, n_features)
-        """
-        op = f"{type(self).__name__}.sample"
-        check_is_fitted(self)
-        check_integer(op, "n_gibbs", n_gibbs, 1)
-        check_choice(op, "returns", returns, ("sample", "mean"))
-        state = self.random_state_ if random_state is None else random_state
-        seed = seed_of(op, state)
-        pair, p = self._stack[-1]
-        if start is None:
-            check_integer(op, "n_samples", n_samples, 1)
-            v = pair.first_states(p, n_samples, Philox(seed))
-        else:
-            rows = self._rows(start)
-            below = self._stack[:-1]
-            v = (nn.LiftedRows(rows, below) if below else rows)[:]
-        return self._down(v, n_gibbs, returns, seed)
 
     @property
     def _n_features_out(self) -> int:
@@ -448,16 +402,3 @@ class DBN(SparseTransformer):
         check_is_fitted(self)
         bottom = self.rbms_[0]
         return read_rows(self, x, reset=False, dtype=bottom.components_.dtype, units=bottom._units)
-
-    def _down(self, v: Any, n_gibbs: int, returns: str, seed: int) -> np.ndarray:
-        """Gibbs sampling at the top from states v, then samples down through the layers."""
-        stack, dtype = self._stack, self.rbms_[0].components_.dtype
-        top_returns = returns if len(stack) == 1 else "sample"
-        x = nn.gibbs_chain(*stack[-1], v, n_gibbs, Philox(seed), returns=top_returns)
-        for i, (pair, p) in reversed(list(enumerate(stack[:-1]))):
-            if i == 0 and returns == "mean":
-                x = pair.visible(x, p)
-            else:
-                rng = Philox(seed, layer=1 + i)
-                x = pair.visible(x, p, returns="sample", packed=True, rng=rng)
-        return x.unpack(dtype) if isinstance(x, BitMatrix) else x

@@ -11,12 +11,9 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
-from layerwise.ops import BitMatrix, Philox
 from layerwise.storage import register
 
 from ._checks import (
-    check_choice,
-    check_integer,
     check_rbm,
     check_weights,
     read_rows,
@@ -25,6 +22,7 @@ from ._checks import (
 )
 from ._fitted import COMMON, Optional, array, count, fields, instance, none_or
 from ._run import open_run
+from ._sampling import Sampler
 from ._training import fit_rbm, start_rbm, update_rbm
 from ._transformer import SparseTransformer
 
@@ -32,7 +30,7 @@ __all__ = ["RBM"]
 
 
 @register
-class RBM(SparseTransformer):
+class RBM(Sampler, SparseTransformer):
     r"""Restricted Boltzmann machine with binary visible and hidden units.
 
     The joint distribution is :math:`p(v, h) = \exp(h'Wv + b'v + a'h) / Z`; `fit` follows an
@@ -431,49 +429,8 @@ class RBM(SparseTransformer):
         v_new : ndarray of shape (n_samples, n_features)
             Zeros and ones. Every call draws anew.
         """
-        rows = self._rows(v)
-        return self._chain(rows[:], 1, "sample", self._draw_seed(None))
-
-    def sample(
-        self,
-        n_samples: int = 1,
-        *,
-        n_gibbs: int = 1000,
-        start: Any = None,
-        returns: str = "sample",
-        random_state: int | np.random.RandomState | None = None,
-    ) -> np.ndarray:
-        """Draw visible states from the model by Gibbs sampling.
-
-        Parameters
-        ----------
-        n_samples : int, default 1
-            Independent chains.
-        n_gibbs : int, default 1000
-            Sweeps of each.
-        start : {array-like, sparse matrix, BitMatrix} of shape (n_samples, n_features), optional
-            Where the chains start, in place of samples of the visible biases alone; their number
-            then stands for `n_samples`.
-        returns : {"sample", "mean"}, default "sample"
-            Zeros and ones, or the probabilities they would be drawn from at the last sweep.
-        random_state : int, RandomState or None, default None
-            With None every call draws anew.
-
-        Returns
-        -------
-        v : ndarray of shape (n_samples, n_features)
-        """
-        op = f"{type(self).__name__}.sample"
-        check_is_fitted(self)
-        check_integer(op, "n_gibbs", n_gibbs, 1)
-        check_choice(op, "returns", returns, ("sample", "mean"))
-        seed = self._draw_seed(random_state)
-        if start is None:
-            check_integer(op, "n_samples", n_samples, 1)
-            v = self._pair.first_states(self._parameters, n_samples, Philox(seed))
-        else:
-            v = self._rows(start)[:]
-        return self._chain(v, n_gibbs, returns, seed)
+        rows, seed = self._rows(v), self._draw_seed(f"{type(self).__name__}.gibbs", None)
+        return self._chain(rows[:], 1, "sample", seed)
 
     @property
     def _n_features_out(self) -> int:
@@ -491,19 +448,10 @@ class RBM(SparseTransformer):
     def _parameters(self) -> nn.Parameters:
         return nn.Parameters(self.components_, self.intercept_visible_, self.intercept_hidden_)
 
+    @property
+    def _stack(self) -> list[tuple[nn.Pair, nn.Parameters]]:
+        return [(self._pair, self._parameters)]
+
     def _rows(self, x: Any) -> nn.Rows:
         check_is_fitted(self)
         return read_rows(self, x, reset=False, dtype=self.components_.dtype, units=self._units)
-
-    def _draw_seed(self, random_state: Any) -> int:
-        """Draw the seed of one call: the estimator's next, or that of the caller's random state."""
-        state = self.random_state_ if random_state is None else random_state
-        return seed_of(type(self).__name__, state)
-
-    def _chain(self, v: Any, n_gibbs: int, returns: str, seed: int) -> np.ndarray:
-        states = nn.gibbs_chain(
-            self._pair, self._parameters, v, n_gibbs, Philox(seed), returns=returns
-        )
-        if isinstance(states, BitMatrix):
-            return states.unpack(self.components_.dtype)
-        return states
