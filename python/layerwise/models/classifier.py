@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -30,6 +29,7 @@ from ._checks import (
     seed_of,
 )
 from ._fitted import COMMON, array, count, each, fields, instance, none_or
+from ._net_start import check_pretrain, start_net
 from ._run import open_run
 from ._tuning import fit_net, update_net
 from .dbn import DBN
@@ -269,7 +269,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         rows, y = self._read(X, y, reset=True)
         classes, codes = np.unique(y, return_inverse=True)
         seed, run = open_run(self, rows, checkpoint, resume, y)
-        self._start(rows, classes, sizes, seed, run)
+        start_net(self, rows, classes, sizes, seed, run)
         fit_net(self, rows, codes, run)
         return self
 
@@ -309,7 +309,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         codes = _codes_of(y, known)
         if first:
             seed = seed_of(type(self).__name__, self.random_state)
-            self._start(rows, known, sizes, seed)
+            start_net(self, rows, known, sizes, seed)
         update_net(self, rows, codes)
         return self
 
@@ -364,7 +364,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
     def _check_parameters(self) -> tuple[int, ...]:
         op = type(self).__name__
         sizes = check_sizes(op, "n_components", self.n_components)
-        _check_pretrain(op, self.pretrain, sizes)
+        check_pretrain(op, self.pretrain, sizes)
         check_choice(op, "solver", self.solver, ("sgd", "cg", "lbfgs"))
         check_rate(op, "learning_rate", self.learning_rate, positive=True)
         check_integer(op, "line_searches", self.line_searches, 1)
@@ -388,58 +388,6 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         return rows, y
 
-    def _template(self) -> DBN:
-        dbn = clone(self.pretrain) if isinstance(self.pretrain, DBN) else DBN()
-        return dbn.set_params(n_components=self.n_components, verbose=self.verbose)
-
-    def _pretrained(self, rows: Any, seed: int, checkpoint: nn.Checkpoint | None) -> DBN | None:
-        """Learn the hidden layers from the rows, or take those there are; None for a plain net."""
-        if isinstance(self.pretrain, FrozenEstimator):
-            dbn: DBN = self.pretrain.estimator
-            if dbn.n_features_in_ != rows.shape[1]:
-                raise ValueError(
-                    f"{type(self).__name__}: X must have the features of pretrain's DBN, "
-                    f"{dbn.n_features_in_}; got {rows.shape[1]}"
-                )
-            return dbn
-        if not self.pretrain:
-            return None
-        template = self._template()
-        dbn = template._fit_rows(template._layers(), rows, seed, checkpoint)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self, name):
-                setattr(dbn, name, getattr(self, name))
-        return dbn
-
-    def _start(
-        self,
-        rows: Any,
-        classes: np.ndarray,
-        sizes: tuple[int, ...],
-        seed: int,
-        checkpoint: nn.Checkpoint | None = None,
-    ) -> None:
-        """Set up the net as it is before the fine-tuning."""
-        dbn = self._pretrained(rows, seed, checkpoint)
-        if dbn is not None:
-            coefs = [rbm.components_.astype(rows.dtype) for rbm in dbn.rbms_]
-            intercepts = [rbm.intercept_hidden_.astype(rows.dtype) for rbm in dbn.rbms_]
-        else:
-            coefs, intercepts = _sigmoid_start(rows.shape[1], sizes, rows.dtype, seed)
-        # The softmax layer starts at zero: it is a convex problem of its own, and until it knows
-        # something it should not move the layers below.
-        coefs.append(np.zeros((len(classes), sizes[-1]), rows.dtype))
-        intercepts.append(np.zeros(len(classes), rows.dtype))
-        self.dbn_, self.classes_ = dbn, classes
-        self.coefs_, self.intercepts_ = coefs, intercepts
-        self.loss_curve_: list[float] = []
-        self.history_: list[dict[str, float]] = []
-        self.best_validation_score_: float | None = None
-        self.n_steps_ = 0
-        self.n_epochs_ = 0
-        self._seed = seed
-        self._velocities: dict[str, np.ndarray] | None = None
-
     def _net(self) -> nn.Net:
         hidden = len(self.coefs_) - 1
         layers = [
@@ -455,23 +403,6 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         return rows.map(lambda part: net.forward(part).outputs[-1])
 
 
-def _check_pretrain(op: str, pretrain: Any, sizes: tuple[int, ...]) -> None:
-    if isinstance(pretrain, (bool, np.bool_, DBN)):
-        return
-    dbn = pretrain.estimator if isinstance(pretrain, FrozenEstimator) else None
-    if not isinstance(dbn, DBN):
-        raise TypeError(
-            f"{op}: pretrain must be True, False, a DBN or a FrozenEstimator of one; "
-            f"got {pretrain!r}"
-        )
-    check_is_fitted(dbn)
-    theirs = tuple(len(rbm.components_) for rbm in dbn.rbms_)
-    if theirs != sizes:
-        raise ValueError(
-            f"{op}: n_components must be those of pretrain's DBN, {theirs}; got {sizes}"
-        )
-
-
 def _codes_of(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Find the positions of labels in the sorted classes."""
     codes = np.searchsorted(classes, y).clip(max=len(classes) - 1)
@@ -482,19 +413,3 @@ def _codes_of(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
             f"got {unknown.tolist()}"
         )
     return codes
-
-
-def _sigmoid_start(
-    n_features: int, sizes: tuple[int, ...], dtype: Any, seed: int
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Random weights that keep the variance of signals through sigmoid units.
-
-    Glorot and Bengio's standard deviation sqrt(2 / (in + out)), times 4 since the sigmoid's slope
-    is a quarter of the tanh's.
-    """
-    widths = (n_features, *sizes)
-    coefs = []
-    for i, (below, above) in enumerate(itertools.pairwise(widths)):
-        scale = 4.0 * np.sqrt(2.0 / (below + above))
-        coefs.append(nn.random_weights((above, below), scale, dtype, seed, layer=i))
-    return coefs, [np.zeros(size, dtype) for size in sizes]

@@ -14,21 +14,16 @@ from layerwise.ops import Philox
 from layerwise.storage import register
 
 from ._checks import (
-    check_choice,
     check_integer,
     check_number,
-    check_rbm,
-    check_sizes,
-    check_verbose,
     check_weights,
-    per_layer,
     read_rows,
     read_training,
 )
 from ._fitted import COMMON, Check, array, each, instance
 from ._run import open_run
 from ._sampling import Sampler
-from ._training import fit_rbm
+from ._stack_training import fit_stack, layers_of
 from ._transformer import SparseTransformer
 from .rbm import RBM
 
@@ -228,11 +223,12 @@ class DBN(Sampler, SparseTransformer):
         -------
         self : DBN
         """
-        layers = self._layers()
+        layers = layers_of(self)
         rows = read_training(self, X, reset=True, units=layers[0]._units)
         weight = check_weights(type(self).__name__, sample_weight, rows.shape[0])
         seed, run = open_run(self, rows, checkpoint, resume, weight=weight)
-        return self._fit_rows(layers, rows, seed, run, weight)
+        fit_stack(self, layers, rows, seed, run, weight)
+        return self
 
     def transform(self, X: Any, depth: int | None = None) -> np.ndarray:
         """Compute the means of a layer's hidden units, every layer's means going up to the next.
@@ -344,59 +340,6 @@ class DBN(Sampler, SparseTransformer):
         if check_integer(op, "depth", depth, 1) > len(self.rbms_):
             raise ValueError(f"{op}: depth must be at most {len(self.rbms_)}; got {depth}")
         return depth
-
-    def _layers(self) -> list[RBM]:
-        """Unfitted layers with this estimator's hyper-parameters, which are checked here."""
-        op = type(self).__name__
-        sizes = check_sizes(op, "n_components", self.n_components)
-        check_choice(op, "layer_input", self.layer_input, ("mean", "sample"))
-        check_verbose(op, self.verbose)
-        each = {
-            name: per_layer(op, name, getattr(self, name), len(sizes))
-            for name in (
-                "learning_rate", "n_iter", "learning", "k", "weight_decay", "l1_decay", "max_norm",
-                "sparsity_target", "sparsity_cost", "dropout",
-            )
-        }  # fmt: skip
-        common = {
-            name: getattr(self, name)
-            for name in (
-                "batch_size", "verbose", "momentum", "final_momentum", "momentum_switch",
-                "sparsity_penalty", "centered", "visible_bias", "shuffle", "monitor",
-                "validation_fraction", "callbacks",
-            )
-        }  # fmt: skip
-        layers = []
-        for i, size in enumerate(sizes):
-            own = {name: values[i] for name, values in each.items()}
-            visible = self.visible if i == 0 else "bernoulli"
-            rbm = RBM(size, **common, **own, visible=visible)
-            check_rbm(rbm, op)
-            layers.append(rbm)
-        return layers
-
-    def _fit_rows(
-        self,
-        layers: list[RBM],
-        rows: Any,
-        seed: int,
-        checkpoint: nn.Checkpoint | None,
-        weight: np.ndarray | None = None,
-    ) -> DBN:
-        """`fit` on validated data; attributes are set when all layers are trained."""
-        stack: list[tuple[nn.Pair, nn.Parameters]] = []
-        for i, rbm in enumerate(layers):
-            below = rows
-            if stack:
-                below = nn.lifted(rows, stack, returns=self.layer_input, seed=seed)
-            label = f"{type(self).__name__} layer {i + 1} of {len(layers)}, {below.shape[1]}-"
-            label += str(rbm.n_components)
-            fit_rbm(rbm, below, seed, layer=i, label=label, weight=weight, checkpoint=checkpoint)
-            rbm.n_features_in_ = below.shape[1]
-            stack.append((rbm._pair, rbm._parameters))
-        self.rbms_ = layers
-        self.random_state_ = np.random.RandomState([seed & 0xFFFFFFFF, seed >> 32])
-        return self
 
     def _rows(self, x: Any) -> nn.Rows:
         check_is_fitted(self)
