@@ -10,9 +10,8 @@ import numpy as np
 from layerwise import nn
 
 from ._coding import as_dictionary
-from ._loop import hold_out, reset_counts, run_epochs, run_update
+from ._loop import check_finite, hold_out, reset_counts, run_epochs, run_update, writable
 from ._run import finish_part, restore_part
-from ._training import check_finite, writable
 
 __all__ = ["fit_dictionary", "start_dictionary", "update_dictionary"]
 
@@ -51,7 +50,7 @@ def fit_dictionary(learner: Any, rows: Any, seed: int, checkpoint: nn.Checkpoint
     """Train from the start, or from where the checkpoint is."""
     if restore_part(checkpoint, _PART, learner):
         return
-    rows, held = hold_out(learner, rows, seed)
+    rows, held, _ = hold_out(learner, rows, seed)
     start_dictionary(learner, rows, seed)
     trainer = _trainer(learner)
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from layerwise import nn
 
 from ._checks import check_choice, check_rbm, check_sizes, check_verbose, per_layer
-from ._training import fit_rbm
+from ._rbm_training import fit_rbm
 from .rbm import RBM
 
 __all__ = ["fit_stack", "layers_of"]

@@ -9,8 +9,8 @@ import numpy as np
 
 from layerwise import nn
 
+from ._loop import check_finite, rate_of, schedule_of, split_rows, writable
 from ._run import finish_part, restore_part
-from ._training import check_finite, rate_of, schedule_of, split_rows, writable
 
 __all__ = ["fit_net", "update_net"]
 

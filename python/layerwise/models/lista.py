@@ -25,9 +25,8 @@ from ._checks import (
 )
 from ._coding import as_dictionary
 from ._fitted import COMMON, array, count, instance, none_or
-from ._loop import hold_out, reset_counts, run_epochs, run_update
+from ._loop import check_finite, hold_out, reset_counts, run_epochs, run_update, writable
 from ._run import finish_part, open_run, restore_part
-from ._training import check_finite, writable
 from ._transformer import SparseTransformer
 from .dictionary import DictionaryLearning
 
@@ -196,7 +195,7 @@ class LISTA(SparseTransformer):
         if restore_part(run, _PART, self):
             return self
         self._start(X, rows, seed)
-        rows, held = hold_out(self, rows, seed)
+        rows, held, _ = hold_out(self, rows, seed)
         net = self._net()
         trainer = self._trainer(net)
         batches = rows.minibatches(int(self.batch_size), seed=seed, shuffle=bool(self.shuffle))

@@ -21,9 +21,9 @@ from ._checks import (
     seed_of,
 )
 from ._fitted import COMMON, Optional, array, count, fields, instance, none_or
+from ._rbm_training import fit_rbm, start_rbm, update_rbm
 from ._run import open_run
 from ._sampling import Sampler
-from ._training import fit_rbm, start_rbm, update_rbm
 from ._transformer import SparseTransformer
 
 __all__ = ["RBM"]
