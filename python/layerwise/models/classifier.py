@@ -253,13 +253,8 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
             blocks of rows.
         y : array-like of shape (n_samples,)
             Class labels: numbers or strings.
-        checkpoint : path or layerwise.nn.Checkpoint, optional
-            File into which what training needs to go on is written after every epoch, or as often
-            as the `layerwise.nn.Checkpoint` says.
-        resume : bool, default False
-            Whether to go on from `checkpoint`, with the same data and parameters; the result has
-            the same bits as that of an unbroken run. Where there is no such file yet, training
-            starts at the beginning.
+        checkpoint, resume
+            As for `RBM.fit`.
 
         Returns
         -------

@@ -224,13 +224,8 @@ class DictionaryLearning(SparseTransformer):
             Signals, one a row. Or blocks of rows: an iterator, or a function that returns one for
             every epoch.
         y : ignored
-        checkpoint : path or layerwise.nn.Checkpoint, optional
-            File into which what training needs to go on is written after every epoch, or as often
-            as the `layerwise.nn.Checkpoint` says.
-        resume : bool, default False
-            Whether to go on from `checkpoint`, with the same data and parameters; the result has
-            the same bits as that of an unbroken run. Where there is no such file yet, training
-            starts at the beginning.
+        checkpoint, resume
+            As for `RBM.fit`.
 
         Returns
         -------

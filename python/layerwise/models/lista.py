@@ -176,14 +176,9 @@ class LISTA(SparseTransformer):
             Signals, one a row. Or blocks of rows: a function that returns an iterator of them for
             every pass over the data, or where atoms are given and ``n_iter=1`` an iterator.
         y : ignored
-        checkpoint : path or layerwise.nn.Checkpoint, optional
-            File into which what training needs to go on is written after every epoch, or as often
-            as the `layerwise.nn.Checkpoint` says. Atoms that are learnt are not in it: a resumed
-            run learns them again first.
-        resume : bool, default False
-            Whether to go on from `checkpoint`, with the same data and parameters; the result has
-            the same bits as that of an unbroken run. Where there is no such file yet, training
-            starts at the beginning.
+        checkpoint, resume
+            As for `RBM.fit`. Atoms that are learnt are not in the file: a resumed run learns them
+            again first.
 
         Returns
         -------
