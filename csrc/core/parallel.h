@@ -8,7 +8,8 @@
 
 namespace layerwise {
 
-// Runs body(context, task, thread) for task in [0, tasks), thread in [0, target.num_threads).
+// Runs body(context, task, thread) for task in [0, tasks), with thread below both
+// target.num_threads and tasks.
 // flops_per_task (any consistent count of elementary operations) sizes the slices between polls and
 // keeps little work on one thread. Inside a caller's OpenMP region it runs serially.
 Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,

@@ -12,8 +12,9 @@
 //           (step.w and step.velocity are outputs).
 // Sums      in T: each s is one chain of fused multiply-adds (multiply, add at v2) over
 //           ascending k, K first and then K', starting from +0. Sparse encodings skip the zeros,
-//           which leaves the chain's bits alone as long as the other operand is finite. So thread
-//           count, batch split and encoding do not change a bit within one ISA level.
+//           which leaves the chain's bits alone as long as the other operand is finite (but for the
+//           sign of a zero after underflow). So thread count, batch split and encoding do not
+//           change a bit within one ISA level.
 // Random    Philox (core/philox.h): row ids from epilogue.rng, unit = column.
 // Cost      2 M N (K+K') FLOPs dense; 2 N nnz(A) or 2 M nnz(B) on the sparse paths, taken under
 //           the level's threshold of density. Bytes: A, B and C once, plus the packed copies

@@ -66,20 +66,20 @@ static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int
 
 // Lines of a sparse operand against `cols` columns of a packed one, b their first panel.
 template <class T>
-static void sparse_block(const Lists<T>& lists, const T* b, int64_t k, int64_t cols,
+static void sparse_block(const SparseLines<T>& x, const T* b, int64_t k, int64_t cols,
                          const Sums<T>& s) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width), stride = k * width;
     for (int64_t q = 0; q < panels; q += sparse_panels) {
         const SparseTile<T> tile =
-            sparse_tile_of<T>(min_of(sparse_panels, panels - q), lists.values != nullptr);
-        for (int64_t c = 0; c < lists.chunks; ++c) {
-            const T* rows = b + q * stride + lists.k_of(c) * width;
-            for (int64_t r = 0; r < lists.lines; ++r) {
-                const int64_t at = r * lists.chunks + c;
-                if (c > 0 && lists.words[at] == 0) continue;
-                const T* values = lists.values ? lists.values + lists.start[at] : nullptr;
-                tile(lists.words[at], values, rows, stride, c == 0, s.data + r * s.ld + q * width);
+            sparse_tile_of<T>(min_of(sparse_panels, panels - q), x.values != nullptr);
+        for (int64_t c = 0; c < x.chunks; ++c) {
+            const T* rows = b + q * stride + x.k_of(c) * width;
+            for (int64_t r = 0; r < x.lines; ++r) {
+                const int64_t at = c * x.lines + r;
+                if (c > 0 && x.words[at] == 0) continue;
+                const T* values = x.values ? x.values + x.start[at] : nullptr;
+                tile(x.words[at], values, rows, stride, c == 0, s.data + r * s.ld + q * width);
             }
         }
     }

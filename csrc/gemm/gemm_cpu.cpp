@@ -1,5 +1,6 @@
-// gemm on the CPU: pack A and B, then blocks of C as independent tasks. Where B is sparse and A is
-// not, C' = B' A' is computed and transposed block by block.
+// gemm on the CPU: pack A and B, then blocks of C as independent tasks; where there are few rows,
+// each task packs the columns of B that it reads. Where B is sparse and A is not, C' = B' A' is
+// computed and transposed block by block.
 #include "gemm/gemm.h"
 
 #include "core/parallel_tasks.h"
@@ -58,9 +59,9 @@ static Status pack_b_columns(const Stacked<T>& s, int64_t j0, int64_t n, T* out,
     });
 }
 
-// Can the rows be listed, and are they sparse enough?
+// Are the rows sparse enough?
 template <class T>
-static bool wants_lists(const GemmArgs<T>& g, int64_t i0, int64_t rows) {
+static bool wants_sparse_a(const GemmArgs<T>& g, int64_t i0, int64_t rows) {
     const Operand<T>& a = g.a;
     if (operand_cols(g.a_tail) > 0 || operand_cols(a) == 0 || !has_dense_rows(a)) return false;
     const int64_t limit = sparse_capacity(rows, operand_cols(a));
@@ -70,10 +71,10 @@ static bool wants_lists(const GemmArgs<T>& g, int64_t i0, int64_t rows) {
 template <class T>
 static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t rows,
                               void* memory) {
-    if (wants_lists(g, i0, rows)) {
-        ABlock<T> block = {nullptr, empty_lists<T>(rows, p.k, 0, memory)};
-        char* values = static_cast<char*>(memory) + word_bytes(rows, block.lists.chunks);
-        list_rows(g.a, i0, block.lists, reinterpret_cast<T*>(values));
+    if (wants_sparse_a(g, i0, rows)) {
+        ABlock<T> block = {nullptr, empty_lines<T>(rows, p.k, 0, memory)};
+        char* values = static_cast<char*>(memory) + sparse_bytes(rows, block.sparse.chunks);
+        sparse_rows(g.a, i0, block.sparse, reinterpret_cast<T*>(values));
         return block;
     }
     T* out = static_cast<T*>(memory);
@@ -101,8 +102,8 @@ static bool is_plain(const GemmArgs<T>& g) {
            e.noise == Noise::none && !e.step.w.data && g.mean.col_stride == 1;
 }
 
-// Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. Where b, which is B packed, is null, every task
-// packs the columns that it needs, a depth block at a time before the tiles read it.
+// Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. b is B packed, but where tasks pack columns of
+// their own, a depth block at a time before the tiles read it.
 template <class T>
 static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0, const T* b,
                         char* memory, const Target& target) {
@@ -120,7 +121,8 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
     });
     if (packed != Status::ok) return packed;
     const bool plain = is_plain(g);
-    const double flops = 2 * rows * static_cast<double>(p.block_cols) * k;
+    const double rows_and_packing = rows + (p.own_columns ? 1 : 0);
+    const double flops = 2 * rows_and_packing * static_cast<double>(p.block_cols) * k;
     return parallel(target, p.row_blocks * p.col_blocks, flops, [&](int64_t task, int thread) {
         const int64_t row_block = task % p.row_blocks, j = task / p.row_blocks * p.block_cols;
         const int64_t block_rows = rows_of(row_block), cols = min_of(p.block_cols, p.n - j);
@@ -129,28 +131,29 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         Sums<T> s = {reinterpret_cast<T*>(memory_of(thread)), p.ld};
         if (in_place) s = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
         const ABlock<T>& a = blocks[row_block];
-        T* const own = b ? nullptr : reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
-        const T* const columns = b ? b + j * p.k : own;
+        T* const own = reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
+        const T* const columns = p.own_columns ? own : b + j * p.k;
         const auto pack = [&](int64_t k0, int64_t k1) {
-            if (own) pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j, cols, own);
+            if (p.own_columns)
+                pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j, cols, own);
         };
         if (a.panels) {
             dense_block(p, a.panels, columns, block_rows, cols, s, pack);
         } else {
             pack(0, p.k);
-            sparse_block(a.lists, columns, p.k, cols, s);
+            sparse_block(a.sparse, columns, p.k, cols, s);
         }
         if (!in_place) finish_block(g, i, block_rows, j0 + j, cols, s.data, s.ld);
     });
 }
 
-// B's columns listed, A' packed as the tiles read B. The tail's scale goes where it goes otherwise,
-// to A', so that both ways give the same bits.
+// B's columns are the lines, A' is packed as the tiles read B. The tail's scale goes where it goes
+// otherwise, to A', so that both ways give the same bits.
 template <class T>
 static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Target& target) {
     char* memory = static_cast<char*>(g.workspace);
     T* a = reinterpret_cast<T*>(memory);
-    auto* table = reinterpret_cast<Lists<T>*>(memory + p.a_bytes);
+    auto* table = reinterpret_cast<SparseLines<T>*>(memory + p.a_bytes);
     char* words = memory + p.a_bytes + p.table_bytes;
     T* values = reinterpret_cast<T*>(words + static_cast<size_t>(p.line_blocks) * p.words_bytes);
     char* scratch = reinterpret_cast<char*>(values) + p.values_bytes;
@@ -163,10 +166,9 @@ static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Tar
     const double count = static_cast<double>(p.capacity) / static_cast<double>(p.line_blocks);
     int64_t placed = 0;
     status = parallel(target, p.line_blocks, 4 * count, [&](int64_t block, int) {
-        Lists<T>& lists = table[block];
-        lists = empty_lists<T>(lines_of(block), operand_rows(g.b), operand_rows(g.b_tail),
-                               words + static_cast<size_t>(block) * p.words_bytes);
-        list_columns(g.b, g.b_tail, block * p.lines, lists, [&](int64_t n) {
+        table[block] = empty_lines<T>(lines_of(block), operand_rows(g.b), operand_rows(g.b_tail),
+                                      words + static_cast<size_t>(block) * p.words_bytes);
+        sparse_columns(g.b, g.b_tail, block * p.lines, table[block], [&](int64_t n) {
             return values + __atomic_fetch_add(&placed, n, __ATOMIC_RELAXED);
         });
     });
@@ -187,7 +189,7 @@ template <class T>
 static SparseBPlan sparse_b_plan_of(const GemmArgs<T>& g, const Target& target) {
     const int64_t k = operand_cols(g.a), k_tail = operand_cols(g.a_tail);
     return sparse_b_plan<T>(operand_rows(g.a), operand_cols(g.b), k + k_tail,
-                            list_chunks(k) + list_chunks(k_tail), target.num_threads);
+                            chunks_of(k) + chunks_of(k_tail), target.num_threads);
 }
 
 // A few rows that are nearly full spare a dense matrix the count of all its elements.
@@ -254,7 +256,7 @@ static size_t workspace(const GemmShape& s, const Target& target) {
         return plan_within<T>(s.m, s.n, s.k, s.packed_b, threads, s.max_workspace).bytes;
     const size_t dense = make_plan<T>(s.m, s.n, s.k, s.packed_b, threads).bytes;
     if (s.packed_b) return dense;
-    const int64_t chunks = list_chunks(s.k) + 1;  // a second block of k begins a chunk
+    const int64_t chunks = chunks_of(s.k) + 1;  // a second block of k begins a chunk
     const size_t sparse_b = sparse_b_plan<T>(s.m, s.n, s.k, chunks, threads).bytes;
     return dense > sparse_b ? dense : sparse_b;
 }

@@ -2,7 +2,7 @@
 //
 //   B: panels of Tile::width columns, each [k][width] over the whole depth.
 //   A: panels of `height` rows, each [k][height] over the whole depth.
-// Columns of B beyond the matrix are zeros. Matrices with many zeros become lists (gemm_lists.h).
+// Columns of B beyond the matrix are zeros. For matrices with many zeros see gemm_sparse.h.
 #pragma once
 
 #include "core/operand.h"

@@ -68,7 +68,7 @@ static DenseTile<T> dense_tile_of(int64_t wanted, bool first) {
     return first ? dense_tile<T, height, true> : dense_tile<T, height, false>;
 }
 
-// A chunk of a sparse operand's line (see gemm_lists.h) against `panels` neighbouring panels of B,
+// A chunk of a sparse operand's line (see gemm_sparse.h) against `panels` neighbouring panels of B,
 // panel_stride apart, b their rows of this chunk: c (panels * width) = sum over the bits k of word
 // of value[k] * b[k], or c plus that where not the first chunk. Without weights the values are
 // ones.
@@ -102,7 +102,7 @@ static void sparse_tile(uint64_t word, const T* values, const T* b, int64_t pane
 
 // Every addend is one vector load: the rows of B that a word may name should be in half of L1.
 constexpr int sparse_panels = 4;
-constexpr int64_t sparse_depth = 64;  // bits of a word
+constexpr int64_t word_bits = 64;
 
 template <class T>
 using SparseTile = void (*)(uint64_t word, const T* values, const T* b, int64_t panel_stride,
