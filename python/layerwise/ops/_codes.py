@@ -87,9 +87,10 @@ def code_rows(
     step = max(64, SLAB_BYTES // (max(k, 1) * (4 + dtype.itemsize)) // 64 * 64)
     indptr = np.zeros(n + 1, np.int64)
     indices, values = np.empty(0, np.int32), np.empty(0, dtype)
+    memory = scratch(min(step, n))
     for first in range(0, n, step):
         rows = slice(first, min(first + step, n))
-        memory, counts = scratch(rows.stop - first), np.empty(rows.stop - first, np.int64)
+        counts = np.empty(rows.stop - first, np.int64)
         own = {name: _rows_of(array, rows, n) for name, array in by_row.items()}
         kernel(
             x[rows], dictionary, counts=counts, **{measure: measured[rows]}, workspace=memory,
