@@ -21,15 +21,20 @@
 // Stop      each signal on its own: relative gap <= tolerance, or max_iterations passes over the
 //           correlations of all atoms, or where rounding allows no step. The gap is that of the
 //           codes returned, in T: its rounding error is about eps(T) sum_j |a_j| / ||x||.
+//           float32 signals that its rounding keeps from the tolerance are solved on in float64, in
+//           residual form, before their codes are rounded; their gap is that of the latter.
 // Methods   active_set: the atoms that violate most join, the signed system of the active atoms is
 //           solved exactly by the inverse of their Gram matrix, kept up to date by rank-one
-//           changes; the first coefficient to change sign leaves. Where the active Gram is singular
-//           or the set grows past its capacity, coordinate_descent carries on from there.
+//           changes; the first coefficient to change sign leaves. An atom in the span of the active
+//           ones takes the place of one of them. Where the set grows past its capacity,
+//           coordinate_descent carries on from there.
 //           automatic is active_set unless start is too dense for it.
 //           matching_pursuit has no alpha: at most max_active atoms join by OMP, the one with the
 //           largest |r_j| / ||phi_j|| first, each time with the least-squares codes of all, until
 //           the square residual ||x - a Phi||^2 <= tolerance, which `gap` receives. An atom that
 //           depends on those active ends it. Weights, ridge, sign and start do not apply.
+// Residual  form: x - a Phi and its correlations with all atoms are made afresh in each pass,
+//           products of atoms as they join. 2 D K FLOPs a pass.
 // Sums      in T. A signal's result depends on nothing but itself, at any thread count and batch.
 // Cost      2 D K FLOPs a signal for c and 2 K |S| for each pass; 2 K^2 D for G, once. Bytes: x and
 //           codes once; G is read from cache, |S| rows of it a pass.

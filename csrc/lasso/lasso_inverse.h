@@ -6,9 +6,15 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
+// Kept out of the loops that are hot.
+#define LW_RARE static __attribute__((noinline))
+
 // An atom joins if what the active ones leave of it is more than this share of its square norm.
 template <class T>
 constexpr T least_remainder = sizeof(T) == 4 ? T(1e-4) : T(1e-10);
+// It stays if it is more than this: another order of the atoms brings smaller ones to light.
+template <class T>
+constexpr T kept_remainder = T(1e-3) * least_remainder<T>;
 
 template <class T>
 LW_INLINE int64_t vectors_of(int64_t size) {
@@ -67,7 +73,7 @@ LW_INLINE void add_outer(const LassoScratch<T>& s, const T* v, T scale, int64_t 
     }
 }
 
-// Opens row and column `size` of H, and the places of the new coefficient, with zeros.
+// Opens row and column `size` of H, and the places of its coefficient in what goes with H.
 template <class T>
 LW_INLINE void open_place(LassoScratch<T>& s) {
     const int64_t size = s.size, rows = vectors_of<T>(size + 1) * lanes<T>;
@@ -76,22 +82,24 @@ LW_INLINE void open_place(LassoScratch<T>& s) {
     for (int64_t row = 0; row < rows; row += lanes<T>) store(column + row, zero);
     if (size % lanes<T> != 0) return;
     for (int64_t i = 0; i < size; ++i) store(s.inverse + i * s.inverse_ld + size, zero);
-    T* const places[] = {s.code, s.sign, s.gradient, s.row, s.step, s.column};
+    T* const places[] = {s.row, s.step, s.column};
     for (T* place : places) store(place + size, zero);
 }
 
 // Atom j joins with code 0: H becomes the inverse with its row and column, and step = H gradient.
-// False, and nothing but scratch changed, where it lies in the span of the others.
-template <class T>
-LW_INLINE bool join(const LassoModel<T>& model, const LassoSignal<T>& signal, LassoScratch<T>& s,
-                    int64_t j, T sign, T gradient) {
+// False, and nothing but scratch changed, where it lies in the span of the others: phi_j is then
+// the sum of s.column times theirs.
+template <class T, class Form>
+LW_INLINE bool join(const Form& form, LassoScratch<T>& s, int64_t j, T sign, T gradient) {
     const int64_t size = s.size;
-    const T* gram = model.gram + j * model.ld;
     open_place(s);
-    for (int64_t i = 0; i < size; ++i) s.row[i] = gram[s.atom[i]];
+    T* const places[] = {s.code, s.sign, s.gradient};
+    for (T* place : places)
+        if (size % lanes<T> == 0) store(place + size, Vec<T>{});
+    form.products(s, j);
     multiply_inverse<T, true>(s, s.row, s.gradient, s.column, s.step);
     const int64_t rows = vectors_of<T>(size) * lanes<T>;
-    const T square = gram[j] + ridge_of(signal, j);
+    const T square = form.square(j) + ridge_of(form.signal, j);
     const T remainder = square - dot(s.row, s.column, rows);
     const T ahead = gradient - dot(s.column, s.gradient, rows);
     if (!(remainder > least_remainder<T> * square)) return false;
@@ -107,6 +115,33 @@ LW_INLINE bool join(const LassoModel<T>& model, const LassoSignal<T>& signal, La
         store(s.step + row, fma(back, load(s.column + row), load(s.step + row)));
     add_outer(s, s.column, scale, size + 1);
     return true;
+}
+
+// H made afresh of the active atoms, less those of which the others leave no more than the share
+// `least`. False where there were any: the codes are then to be solved for again.
+template <class T, class Form>
+LW_RARE bool rebuild(const Form& form, LassoScratch<T>& s, T least) {
+    int64_t size = s.size;
+    bool complete = true;
+    for (s.size = 0; s.size < size;) {
+        open_place(s);
+        const int64_t j = s.atom[s.size], rows = vectors_of<T>(s.size) * lanes<T>;
+        form.products(s, j);
+        multiply_inverse<T, false>(s, s.row, nullptr, s.column, nullptr);
+        const T square = form.square(j) + ridge_of(form.signal, j);
+        const T remainder = square - dot(s.row, s.column, rows);
+        if (remainder > least * square) {
+            s.column[s.size] = T(-1);
+            add_outer(s, s.column, T(1) / remainder, s.size + 1);
+            ++s.size;
+            continue;
+        }
+        complete = false;
+        s.atom[s.size] = s.atom[--size];
+        T* const places[] = {s.code, s.sign, s.gradient};
+        for (T* place : places) place[s.size] = place[size], place[size] = T(0);
+    }
+    return complete;
 }
 
 template <class T>

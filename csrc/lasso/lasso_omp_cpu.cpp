@@ -16,15 +16,16 @@ template <class T>
 void solve_matching_pursuit(const LassoModel<T>& model, const LassoSignal<T>& signal,
                             LassoScratch<T>& s) {
     constexpr T rounding = sizeof(T) == 4 ? T(16 * __FLT_EPSILON__) : T(16 * __DBL_EPSILON__);
+    const GramForm<T, true> form{model, signal};
     s.size = 0;
     s.gap = signal.energy;
     while (s.size < model.capacity && s.gap > model.tolerance) {
-        const T top = refresh<T, true>(model, signal, s);
+        const T top = form.refresh(s);
         for (int64_t i = 0; i < s.size; ++i) s.gradient[i] = s.r[s.atom[i]];
         bool joined = false;
         if (top * top > rounding * rounding * signal.energy)
             for_each_peak<T, true>(model, signal, s, top, [&](int64_t j) {
-                if (!joined && place_of(s, j) < 0) joined = join(model, signal, s, j, T(1), s.r[j]);
+                if (!joined && place_of(s, j) < 0) joined = join(form, s, j, T(1), s.r[j]);
             });
         if (!joined) return;  // what is left is rounding, or lies in the span of the atoms
         for (int64_t i = 0; i < s.size; i += lanes<T>)

@@ -21,6 +21,8 @@ struct LassoModel {
     int64_t ld;             // off the powers of two, so that rows do not share cache sets
     int64_t capacity;       // of the active set
     T alpha, tolerance;
+    T longest;  // norm of the longest atom
+    T unit;     // of r_j where alpha = 0: the tolerance, or more where that is 0
     bool nonnegative;
     int64_t max_iterations;
 };
@@ -140,39 +142,122 @@ LW_INLINE void for_each_peak(const LassoModel<T>& model, const LassoSignal<T>& s
     }
 }
 
+// How a method sees one signal's problem. refresh() makes r and its peaks and returns the largest,
+// rest() is R of the gap, given the sum of share() over the codes. square() is G_jj,
+// products() puts G_ji of the active atoms i into s.row. Coordinate descent's are left(), what the
+// residual without the ridge makes of phi_j, and move(), between open_sweeps() and the next
+// refresh(). This one works on the Gram matrix; `general`: the signal has penalties and ridges of
+// its own.
+template <class T, bool own_penalties>
+struct GramForm {
+    static constexpr bool general = own_penalties;
+    const LassoModel<T>& model;
+    const LassoSignal<T>& signal;
+
+    T refresh(LassoScratch<T>& s) const {
+        return layerwise::LW_ISA_NAMESPACE::refresh<T, general>(model, signal, s);
+    }
+
+    T share(const LassoScratch<T>& s, int64_t i) const {
+        return s.code[i] * (signal.c[s.atom[i]] + s.r[s.atom[i]]);
+    }
+
+    T rest(const LassoScratch<T>&, T shares) const {
+        return signal.energy > shares ? signal.energy - shares : T(0);
+    }
+
+    T square(int64_t j) const { return model.gram[j * model.ld + j]; }
+
+    void products(LassoScratch<T>& s, int64_t j) const {
+        const T* gram = model.gram + j * model.ld;
+        for (int64_t i = 0; i < s.size; ++i) s.row[i] = gram[s.atom[i]];
+    }
+
+    // From here on r is without the ridge.
+    void open_sweeps(LassoScratch<T>& s) const {
+        if (general)
+            for (int64_t i = 0; i < s.size; ++i)
+                s.r[s.atom[i]] += signal.ridge[s.atom[i]] * s.code[i];
+    }
+
+    T left(const LassoScratch<T>& s, int64_t j) const { return s.r[j]; }
+
+    void move(LassoScratch<T>& s, int64_t j, T change) const {
+        const T* row = model.gram + j * model.ld;
+        const Vec<T> factor = splat(-change);
+        for (int64_t b = 0; b < model.padded; b += lanes<T>)
+            store(s.r + b, fma(factor, load(row + b), load(s.r + b)));
+    }
+};
+
 // The relative gap of the codes listed, r being theirs and `top` what refresh() gave.
-template <class T>
-LW_INLINE T relative_gap(const LassoModel<T>& model, const LassoSignal<T>& signal,
-                         const LassoScratch<T>& s, T top) {
+template <class T, class Form>
+LW_INLINE T relative_gap(const Form& form, const LassoScratch<T>& s, T top) {
+    const LassoModel<T>& model = form.model;
+    const LassoSignal<T>& signal = form.signal;
     T ratio = signal.penalty ? top : top / model.alpha;
     if (model.alpha == T(0)) {
         for (int64_t i = 0; i < s.size; ++i) {
             const T rest = s.r[s.atom[i]] * signal.inverse_penalty[s.atom[i]];
             ratio = rest > ratio ? rest : (-rest > ratio ? -rest : ratio);
         }
-        return ratio * model.tolerance;
+        return ratio * model.unit;
     }
     const T kappa = ratio > T(1) ? T(1) / ratio : T(1);
-    T gap = 0, explained = 0;
+    T gap = 0, shares = 0;
     for (int64_t i = 0; i < s.size; ++i) {
         const int32_t j = s.atom[i];
-        const T penalty = penalty_of(model, signal, j);
         const T size = s.code[i] < T(0) ? -s.code[i] : s.code[i];
-        gap += penalty * size - kappa * s.code[i] * s.r[j];
-        explained += s.code[i] * (signal.c[j] + s.r[j]);
+        gap += penalty_of(model, signal, j) * size - kappa * s.code[i] * s.r[j];
+        shares += form.share(s, i);
     }
-    const T rest = signal.energy - explained;
-    gap += T(0.5) * (T(1) - kappa) * (T(1) - kappa) * (rest > T(0) ? rest : T(0));
+    gap += T(0.5) * (T(1) - kappa) * (T(1) - kappa) * form.rest(s, shares);
     return gap / (T(0.5) * signal.energy);
 }
 
-// Each leaves the codes in the scratch and returns; the first is false where the second must go on.
+// What rounding may do to a float32 gap: about eps sum_j |a_j| ||phi_j|| / ||x||. 0 in float64,
+// which has nothing to be handed on to, and where alpha is 0.
 template <class T>
-bool solve_active_set(const LassoModel<T>&, const LassoSignal<T>&, LassoScratch<T>&);
+LW_INLINE T gap_rounding(const LassoModel<T>& model, const LassoSignal<T>& signal,
+                         const LassoScratch<T>& s) {
+    if (sizeof(T) == 8 || model.alpha == T(0) || s.gap == T(0)) return T(0);
+    T size = 0;
+    for (int64_t i = 0; i < s.size; ++i) size += s.code[i] < T(0) ? -s.code[i] : s.code[i];
+    const T relative = size * model.longest / T(__builtin_sqrt(signal.energy));
+    return T(4 * __FLT_EPSILON__) * (T(1) + relative);
+}
+
+// Whether the gap is within the tolerance whatever its rounding.
+template <class T>
+LW_INLINE bool is_done(const LassoModel<T>& model, const LassoSignal<T>& signal,
+                       const LassoScratch<T>& s) {
+    return s.gap <= model.tolerance && s.gap + gap_rounding(model, signal, s) <= model.tolerance;
+}
+
+// How the active set ends: at the tolerance or the last pass, where rounding allows no step, or
+// where the atoms are too many or too nearly dependent for it.
+enum class Outcome : uint8_t { ended, rounded, unable };
+
+// Each leaves the codes in the scratch.
+template <class T>
+Outcome solve_active_set(const LassoModel<T>&, const LassoSignal<T>&, LassoScratch<T>&);
 template <class T>
 void solve_coordinate_descent(const LassoModel<T>&, const LassoSignal<T>&, LassoScratch<T>&);
 // inverse_penalty holds 1 / ||phi_j|| and ridge zeros; gap becomes the square residual.
 template <class T>
 void solve_matching_pursuit(const LassoModel<T>&, const LassoSignal<T>&, LassoScratch<T>&);
+
+// One signal in residual form, in float64: nothing of size (atoms, atoms).
+struct ResidualSignal {
+    const double* atoms;  // (padded, width), zeros around (atoms, features)
+    int64_t width;
+    double *x, *residual;  // (width,)
+    double* correlations;  // (padded,)
+};
+
+// Goes on from the codes in the scratch; in the end they are rounded to float32, and the gap is
+// that of the rounded ones.
+void solve_residual(const ResidualSignal&, const LassoModel<double>&, const LassoSignal<double>&,
+                    LassoScratch<double>&);
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

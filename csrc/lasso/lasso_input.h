@@ -1,0 +1,66 @@
+// What a row says: its square norm, its entries. Include from
+// *_cpu.cpp files only.
+#pragma once
+
+#include "core/operand.h"
+#include "lasso/lasso_signal.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+// ||x_i||^2: element k goes to chain k % 32, so that zeros, listed or not, change no bit of it.
+template <class T>
+LW_INLINE T energy_of(const Operand<T>& x, int64_t i) {
+    constexpr int64_t chains = 32, vectors = chains / lanes<T>;
+    alignas(64) T sum[chains] = {};
+    if (x.encoding == Encoding::csr) {
+        for (int64_t e = x.csr.indptr[i]; e < x.csr.indptr[i + 1]; ++e) {
+            const T value = csr_value(x.csr, e);
+            T& chain = sum[x.csr.indices[e] % chains];
+            chain = fma(splat(value), splat(value), splat(chain))[0];
+        }
+    } else if (x.encoding == Encoding::bits) {
+        for (int64_t k = 0; k < x.bits.cols; ++k) sum[k % chains] += bit_at(x.bits, i, k) ? 1 : 0;
+    } else {
+        const T* row = x.dense.data + i * x.dense.row_stride;
+        const int64_t cols = x.dense.cols, stride = x.dense.col_stride;
+        Vec<T> total[vectors] = {};
+        int64_t k = 0;
+        for (; stride == 1 && k + chains <= cols; k += chains)
+            for (int64_t v = 0; v < vectors; ++v) {
+                const Vec<T> value = load(row + k + v * lanes<T>);
+                total[v] = fma(value, value, total[v]);
+            }
+        for (int64_t v = 0; v < vectors; ++v) store(sum + v * lanes<T>, total[v]);
+        for (; k < cols; ++k) {
+            const T value = row[k * stride];
+            sum[k % chains] = fma(splat(value), splat(value), splat(sum[k % chains]))[0];
+        }
+    }
+    for (int64_t half = chains / 2; half > 0; half /= 2)
+        for (int64_t k = 0; k < half; ++k) sum[k] += sum[k + half];
+    return sum[0];
+}
+
+template <class T>
+constexpr T max_finite = sizeof(T) == 4 ? T(__FLT_MAX__) : T(__DBL_MAX__);
+
+template <class T>
+LW_INLINE bool is_finite(T x) {
+    return x - x == T(0);
+}
+
+// visit(j, value) for what row i lists, or holds where it is dense.
+template <class T, class Visit>
+LW_INLINE void for_each_entry(const Operand<T>& x, int64_t i, Visit visit) {
+    if (x.encoding == Encoding::csr) {
+        for (int64_t e = x.csr.indptr[i]; e < x.csr.indptr[i + 1]; ++e)
+            visit(x.csr.indices[e], csr_value(x.csr, e));
+        return;
+    }
+    for (int64_t j = 0; j < operand_cols(x); ++j)
+        visit(j, x.encoding == Encoding::bits
+                     ? T(bit_at(x.bits, i, j))
+                     : x.dense.data[i * x.dense.row_stride + j * x.dense.col_stride]);
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE
