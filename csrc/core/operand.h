@@ -1,4 +1,5 @@
-// Reading an operand, whatever its encoding. Include from *_cpu.cpp files only.
+// Reading an operand, whatever its encoding. Include from *_cpu.cpp and
+// *_cuda.cu files only.
 #pragma once
 
 #include "core/matrix.h"
@@ -78,6 +79,17 @@ LW_INLINE bool bit_at(const BitMatrix<const uint64_t>& x, int64_t row, int64_t c
     return (x.words[row * x.row_stride + col / 64] >> (col % 64)) & 1;
 }
 
+// Element (i, j) of an operand.
+template <class T>
+LW_INLINE T element(const Operand<T>& x, int64_t i, int64_t j) {
+    if (x.encoding == Encoding::dense)
+        return x.dense.data[i * x.dense.row_stride + j * x.dense.col_stride];
+    if (x.encoding == Encoding::bits) return bit_at(x.bits, i, j) ? T(1) : T(0);
+    const int64_t e = csr_lower_bound(x.csr, i, j);
+    return e < x.csr.indptr[i + 1] && x.csr.indices[e] == j ? csr_value(x.csr, e) : T(0);
+}
+
+#ifndef __CUDACC__
 // The low `width` bits of word as zeros and ones.
 template <class T>
 LW_INLINE void expand_bits(uint64_t word, int64_t width, T* out) {
@@ -89,5 +101,6 @@ LW_INLINE void expand_bits(uint64_t word, int64_t width, T* out) {
         store(out + j, select<T>(on, splat<T>(T(1)), Vec<T>{}));
     }
 }
+#endif
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

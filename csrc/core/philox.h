@@ -7,7 +7,7 @@
 //   2p+1);
 //             sqrt(-2 ln u1) times cos(2 pi u2) for the even unit, sin(2 pi u2) for the odd
 //
-// reference/philox.py is the same layout in NumPy. Include from *_cpu.cpp files only.
+// reference/philox.py is the same layout in NumPy. Include from *_cpu.cpp and *_cuda.cu files only.
 #pragma once
 
 #include "core/random_stream.h"
@@ -22,11 +22,10 @@ LW_INLINE void philox_words(const RandomStream& stream, uint32_t row, int64_t un
     using U = Vec<uint64_t>;
     constexpr int64_t counters = lanes<uint64_t>;
     U c0 = splat<uint64_t>(stream.step), c1 = splat<uint64_t>(stream.purpose),
-      c2 = splat<uint64_t>(row), c3;
-    for (int64_t i = 0; i < counters; ++i) c3[i] = static_cast<uint64_t>(unit / 4 + i);
+      c2 = splat<uint64_t>(row), c3 = ascending(static_cast<uint64_t>(unit / 4));
     uint32_t k0 = static_cast<uint32_t>(stream.seed), k1 = static_cast<uint32_t>(stream.seed >> 32);
     const U m0 = splat<uint64_t>(0xD2511F53u), m1 = splat<uint64_t>(0xCD9E8D57u);
-#pragma GCC unroll 10
+    LW_UNROLL(10)
     for (int round = 0; round < 10; ++round) {
         const U p0 = multiply_low_halves(c0, m0), p1 = multiply_low_halves(c2, m1);
         c0 = (p1 >> 32) ^ c1 ^ k0;
@@ -39,8 +38,8 @@ LW_INLINE void philox_words(const RandomStream& stream, uint32_t row, int64_t un
     const U first = (c0 & 0xffffffffu) | (c1 << 32), second = (c2 & 0xffffffffu) | (c3 << 32);
     uint64_t pairs[2 * counters];
     for (int64_t i = 0; i < counters; ++i) {
-        pairs[2 * i] = first[i];
-        pairs[2 * i + 1] = second[i];
+        pairs[2 * i] = lane(first, i);
+        pairs[2 * i + 1] = lane(second, i);
     }
     __builtin_memcpy(words, pairs, sizeof pairs);  // little-endian: first's low half is word 0
 }
@@ -69,12 +68,12 @@ template <class T>
 LW_INLINE Vec<T> uniform_from_words(const uint32_t* words) {
     if constexpr (sizeof(T) == 4) {
         const Vec<int32_t> w = bit_cast<Vec<int32_t>>(load<uint32_t>(words) >> 8);
-        return __builtin_convertvector(w, Vec<T>) * T(0x1p-24);
+        return convert<Vec<T>>(w) * T(0x1p-24);
     } else {
         HalfVec<uint32_t> w;
         __builtin_memcpy(&w, words, sizeof w);
         const HalfVec<int32_t> s = bit_cast<HalfVec<int32_t>>(w >> 8);
-        return __builtin_convertvector(s, Vec<T>) * T(0x1p-24);
+        return convert<Vec<T>>(s) * T(0x1p-24);
     }
 }
 
@@ -94,8 +93,8 @@ LW_INLINE void normals_from_words(const uint32_t* words, int64_t n, T* out) {
         sincos_turns<T>(uniform_from_words<T>(angle_words), sine, cosine);
         const Vec<T> even = radius * cosine, odd = radius * sine;
         for (int64_t j = 0; j < lanes<T>; ++j) {
-            out[i + 2 * j] = even[j];
-            out[i + 2 * j + 1] = odd[j];
+            out[i + 2 * j] = lane(even, j);
+            out[i + 2 * j + 1] = lane(odd, j);
         }
     }
 }

@@ -1,6 +1,11 @@
 // Vectors for the ISA objects: written once over the compiler's vector extensions, with intrinsics
-// only where the extensions have no word for the instruction. Include from *_cpu.cpp files only.
+// only where the extensions have no word for the instruction. CUDA's vectors of one lane are in
+// simd_cuda.h. Include from *_cpu.cpp and *_cuda.cu files only.
 #pragma once
+
+#ifdef __CUDACC__
+#include "core/simd_cuda.h"
+#else
 
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +32,8 @@
 namespace layerwise::LW_ISA_NAMESPACE {
 
 #define LW_INLINE static inline __attribute__((always_inline))
+#define LW_PRAGMA_(text) _Pragma(#text)
+#define LW_UNROLL(n) LW_PRAGMA_(GCC unroll n)
 
 template <class T, int bytes>
 struct VecOf {
@@ -86,6 +93,24 @@ LW_INLINE To bit_cast(From x) {
     To y;
     __builtin_memcpy(&y, &x, sizeof y);
     return y;
+}
+
+template <class To, class From>
+LW_INLINE To convert(From x) {
+    return __builtin_convertvector(x, To);
+}
+
+template <class V>
+LW_INLINE auto lane(const V& v, int64_t i) {
+    return v[i];
+}
+
+// first, first + 1, ...
+template <class T>
+LW_INLINE Vec<T> ascending(T first) {
+    Vec<T> v;
+    for (int64_t i = 0; i < lanes<T>; ++i) v[i] = first + static_cast<T>(i);
+    return v;
 }
 
 // All bits set in the first n lanes.
@@ -276,3 +301,5 @@ LW_INLINE T sum_lanes(Vec<T> v) {
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE
+
+#endif

@@ -1,6 +1,7 @@
 // Elementary functions over whole vectors, float and double from one text. Errors, measured against
 // float64 / long double over the whole range: exp, log, sigmoid, softplus, tanh under 3 ulp.
-// NaN in gives NaN out; no table, no branch, no errno. Include from *_cpu.cpp files only.
+// NaN in gives NaN out; no table, no branch, no errno. Include from *_cpu.cpp and *_cuda.cu
+// files only.
 #pragma once
 
 #include "core/simd.h"
@@ -63,7 +64,7 @@ template <class T>
 LW_INLINE Vec<T> exp_minus_one_polynomial(Vec<T> r) {
     constexpr int terms = FloatTraits<T>::exp_terms;
     Vec<T> p = splat<T>(inverse_factorial<T>(terms));
-#pragma GCC unroll 16
+    LW_UNROLL(16)
     for (int i = terms - 1; i >= 2; --i) p = fma(p, r, splat<T>(inverse_factorial<T>(i)));
     return fma(p, r * r, r);
 }
@@ -119,7 +120,7 @@ LW_INLINE Vec<T> log(Vec<T> x) {
     const Vec<T> s = f / (f + T(2));
     const Vec<T> r = log_polynomial<T>(s * s);
     const Vec<T> half_square = f * f * T(0.5);
-    const Vec<T> k = __builtin_convertvector(n, Vec<T>) + (x - x);
+    const Vec<T> k = convert<Vec<T>>(n) + (x - x);
     const Vec<T> low = fma(k, splat<T>(F::ln2_low), s * (half_square + r));
     return fma(k, splat<T>(F::ln2_high), f - (half_square - low));
 }
@@ -162,12 +163,12 @@ LW_INLINE void sincos_turns(Vec<T> u, Vec<T>& sine, Vec<T>& cosine) {
     const Vec<T> x = (u - (shifted - F::round_magic) * T(0.25)) * T(6.283185307179586476925);
     const Vec<T> z = -(x * x);
     Vec<T> s = splat<T>(inverse_factorial<T>(2 * F::sin_terms + 1));
-#pragma GCC unroll 16
+    LW_UNROLL(16)
     for (int i = F::sin_terms - 1; i >= 1; --i)
         s = fma(s, z, splat<T>(inverse_factorial<T>(2 * i + 1)));
     s = fma(s * z, x, x);
     Vec<T> c = splat<T>(inverse_factorial<T>(2 * F::cos_terms));
-#pragma GCC unroll 16
+    LW_UNROLL(16)
     for (int i = F::cos_terms - 1; i >= 0; --i)
         c = fma(c, z, splat<T>(inverse_factorial<T>(2 * i)));
     const IntVec<T> swap = -(quarter & 1);

@@ -3,6 +3,7 @@
 #include "dense/dense.h"
 #include "dense/dense_softmax.h"
 #include "dense/dense_walk.h"
+#include "dense/dropout_scale.h"
 #include "gemm/gemm_epilogue.h"  // activation_slope: one text for dense_dx and activation_dx
 #include "gemm/momentum_cpu.h"
 
@@ -150,9 +151,8 @@ static void dropout_task(void* context, int64_t task, int) {
 
 template <class T>
 static Status dropout(const DropoutArgs<T>& args, const Target& target) {
-    DropoutWork<T> work{args, tiling_of(args.x.rows, args.x.cols),
-                        static_cast<T>(__builtin_ceil(args.rate * 0x1p24) * 0x1p-24),
-                        static_cast<T>(1 / (1 - args.rate))};
+    DropoutWork<T> work{args, tiling_of(args.x.rows, args.x.cols), dropout_threshold<T>(args.rate),
+                        dropout_scale<T>(args.rate)};
     return parallel_for(target, work.tiling.tasks, 15 * elements_per_task(work.tiling),
                         dropout_task<T>, &work);
 }

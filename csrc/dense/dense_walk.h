@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/operand.h"
+#include "dense/straighten.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -49,26 +50,6 @@ LW_INLINE Tile2d tile_at(const Tiling& t, int64_t task) {
 
 LW_INLINE double elements_per_task(const Tiling& t) {
     return static_cast<double>(t.tile_rows) * static_cast<double>(min_of(t.tile_cols, t.cols));
-}
-
-// For operations that do not care which element is which: transposes the matrices (all of one
-// shape) where that makes columns contiguous, and lays them out as one row where they have no gaps.
-template <class First, class... Rest>
-LW_INLINE void straighten(First& first, Rest&... rest) {
-    const bool unit_cols = ((first.col_stride == 1) && ... && (rest.col_stride == 1));
-    const bool unit_rows = ((first.row_stride == 1) && ... && (rest.row_stride == 1));
-    if (first.cols == 1 || (unit_rows && !unit_cols)) {
-        first = transposed(first);
-        ((rest = transposed(rest)), ...);
-    }
-    const int64_t cols = first.cols;
-    const bool gapless = ((first.row_stride == cols * first.col_stride) && ... &&
-                          (rest.row_stride == cols * rest.col_stride));
-    if (gapless) {
-        first.cols *= first.rows;
-        first.rows = 1;
-        ((rest.cols = first.cols, rest.rows = 1), ...);
-    }
 }
 
 // Sums of `width` vectors over many blocks, as the binary tree that a counter of blocks draws:

@@ -1,5 +1,5 @@
-// Calling gemm from another family's kernels, at the same ISA level. Include from *_cpu.cpp files
-// only.
+// Calling gemm from another family's kernels, at the same ISA level. Include from *_cpu.cpp and
+// *_cuda.cu files only.
 #pragma once
 
 #include "core/operand.h"
@@ -8,7 +8,7 @@
 namespace layerwise::LW_ISA_NAMESPACE {
 
 template <class T>
-LW_INLINE const GemmFunctions<T>& gemm_functions() {
+static const GemmFunctions<T>& gemm_functions() {
     if constexpr (sizeof(T) == 4)
         return gemm_kernels().f32;
     else

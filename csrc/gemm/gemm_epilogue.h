@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/philox.h"
+#include "gemm/activation.h"
 #include "gemm/gemm.h"
 #include "gemm/gemm_tile.h"
 #include "gemm/momentum_cpu.h"
@@ -25,41 +26,6 @@ LW_INLINE void scatter(const T* values, int64_t n, T* p, int64_t stride) {
         __builtin_memcpy(p, values, static_cast<size_t>(n) * sizeof(T));
     else
         for (int64_t j = 0; j < n; ++j) p[j * stride] = values[j];
-}
-
-template <class T>
-LW_INLINE Vec<T> activate(Activation f, Vec<T> z) {
-    switch (f) {
-        case Activation::sigmoid:
-            return sigmoid<T>(z);
-        case Activation::relu:
-            return max_keep_nan<T>(z, Vec<T>{});
-        case Activation::softplus:
-            return softplus<T>(z);
-        case Activation::tanh:
-            return tanh<T>(z);
-        case Activation::none:
-            break;
-    }
-    return z;
-}
-
-// f'(z) in terms of y = f(z).
-template <class T>
-LW_INLINE Vec<T> activation_slope(Activation f, Vec<T> y) {
-    switch (f) {
-        case Activation::sigmoid:
-            return y * (T(1) - y);
-        case Activation::relu:
-            return select<T>(y > T(0), splat<T>(T(1)), Vec<T>{});
-        case Activation::softplus:
-            return -expm1_negative<T>(-y);
-        case Activation::tanh:
-            return (T(1) - y) * (T(1) + y);
-        case Activation::none:
-            break;
-    }
-    return splat<T>(T(1));
 }
 
 // z = alpha s + beta c + bias, in place in s.

@@ -1,18 +1,9 @@
-// The formula of momentum.h on vectors. Include from *_cpu.cpp files only.
+// The step of momentum.h along a segment of a row. Include from *_cpu.cpp files only.
 #pragma once
 
-#include "core/simd.h"
-#include "gemm/momentum.h"
+#include "gemm/momentum_step.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
-
-template <class T>
-LW_INLINE void momentum_step(const Momentum<T>& rule, Vec<T> gradient, Vec<T>& w,
-                             Vec<T>& velocity) {
-    const Vec<T> direction = fma(splat(-rule.weight_decay), w, gradient);
-    velocity = fma(splat(rule.rate), direction, rule.momentum * velocity);
-    w += velocity;
-}
 
 // Columns [j0, j0 + n) of row i; the gradient is readable up to round_up(n, lanes). The rows that
 // follow are on their way meanwhile: the hardware does not foresee the end of a segment.
