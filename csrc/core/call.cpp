@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "core/isa.h"
+#include "core/module.h"
 #include "core/threads.h"
 
 namespace py = pybind11;
@@ -28,6 +29,9 @@ std::string expected_shape(std::initializer_list<int64_t> shape) {
             (text.size() > 1 ? ", " : "") + (size < 0 ? std::string("any") : std::to_string(size));
     return text + (shape.size() == 1 ? ",)" : ")");
 }
+
+// "gemm_cuda.cu:12" of ".../csrc/gemm/gemm_cuda.cu:12".
+std::string file_name(const std::string& place) { return place.substr(place.rfind('/') + 1); }
 
 bool is_float(DType dtype) { return dtype == dtype_of<float> || dtype == dtype_of<double>; }
 
@@ -113,14 +117,30 @@ void check_shape(const std::string& label, const std::vector<int64_t>& got,
 
 }  // namespace
 
-Call::Call(const char* op, py::handle num_threads) : op_(op) {
-    target_.isa = chosen_isa();
-    target_.num_threads =
-        num_threads.is_none()
-            ? default_num_threads()
-            : static_cast<int>(integer(num_threads, op, "num_threads", 1, max_num_threads));
+Call::Call(const char* op, py::handle where) : op_(op) {
     target_.poll = &Call::poll;
     target_.poll_context = this;
+    if (py::isinstance<py::tuple>(where)) {
+        const auto device = where.cast<py::tuple>();
+        if (device.size() != 2)
+            throw type_error(op, ": num_threads must be an int, None or (device, stream) of CUDA; ",
+                             "got a tuple of ", device.size());
+        if (!has_kernel(op, Device::cuda))
+            throw type_error(op, ": must be given arrays in CPU memory, as it has no CUDA kernel ",
+                             "in this build; got CUDA arrays");
+        target_.device = Device::cuda;
+        target_.isa = cuda_level;
+        target_.device_id = static_cast<int>(integer(device[0], op, "device", 0, 1 << 16));
+        const int64_t stream =
+            integer(device[1], op, "stream", 0, std::numeric_limits<int64_t>::max());
+        target_.stream = reinterpret_cast<void*>(stream);
+        target_.failure = &failure_;
+        return;
+    }
+    target_.isa = chosen_isa();
+    target_.num_threads =
+        where.is_none() ? default_num_threads()
+                        : static_cast<int>(integer(where, op, "num_threads", 1, max_num_threads));
 }
 
 Call::~Call() = default;
@@ -168,11 +188,7 @@ const BitsIn& Call::output_bits(py::handle object, const char* name) {
 }
 
 void Call::check() const {
-    for (const Entry& entry : entries_)
-        if (entry.array->device != Device::cpu)
-            throw type_error(entry.array->label(),
-                             " must be in CPU memory: this build of layerwise has ",
-                             "no CUDA kernel for ", op_, "; got a CUDA array");
+    for (const Entry& entry : entries_) check_device(*entry.array);
     for (size_t i = 0; i < entries_.size(); ++i) {
         for (size_t j = 0; entries_[i].is_output && j < entries_.size(); ++j) {
             const Entry &out = entries_[i], &other = entries_[j];
@@ -223,6 +239,42 @@ Call::Block Call::workspace(py::handle object, size_t needed) {
     if (bytes < skip + needed)
         throw value_error(array.label(), " must have at least ", least, " bytes; got ", bytes);
     return {static_cast<char*>(array.data) + skip, bytes - skip};
+}
+
+void Call::check_device(const Array& array) const {
+    if (target_.device == Device::cpu) {
+        if (array.device != Device::cpu)
+            throw type_error(array.label(), " must be in CPU memory, where this call of ", op_,
+                             " runs; got a CUDA array");
+        return;
+    }
+    const char* wanted = " must be on the CUDA device that this call runs on, ";
+    if (array.device != Device::cuda)
+        throw type_error(array.label(), wanted, target_.device_id, "; got an array in CPU memory");
+#ifdef LW_CUDA
+    const bool empty = std::find(array.shape.begin(), array.shape.end(), 0) != array.shape.end();
+    const int device_id = empty ? target_.device_id : cuda_device_of(op_, array.data);
+    if (device_id != target_.device_id)
+        throw type_error(array.label(), wanted, target_.device_id, "; got ",
+                         device_id < 0 ? "memory of no device" : cat("device ", device_id));
+#endif
+}
+
+void Call::enter() {
+#ifdef LW_CUDA
+    if (target_.device == Device::cuda)
+        guard_ = std::make_shared<CudaDeviceGuard>(op_, target_.device_id);
+#endif
+    release_gil();
+}
+
+void Call::leave(Status status) {
+    acquire_gil();
+    guard_.reset();
+    if (status == Status::interrupted) throw py::error_already_set();
+    if (status == Status::failed)
+        throw runtime_error(op_, ": ", failure_.call, " must succeed (", file_name(failure_.place),
+                            "); got CUDA error '", failure_.reason, "'");
 }
 
 void Call::release_gil() {

@@ -10,10 +10,12 @@
 #include <deque>
 #include <initializer_list>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/array.h"
+#include "core/cuda_device.h"
 #include "core/errors.h"
 #include "core/matrix.h"
 #include "core/operand_in.h"
@@ -29,8 +31,9 @@ enum class Alias : uint8_t {
 
 class Call {
 public:
-    // num_threads: None for the default, or an int >= 1.
-    Call(const char* op, pybind11::handle num_threads);
+    // where: threads on the CPU, None for the default or an int >= 1; or (device, stream) of CUDA.
+    // Throws for CUDA where op has no CUDA kernel.
+    Call(const char* op, pybind11::handle where);
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -44,7 +47,7 @@ public:
     const Array& other(pybind11::handle object, const char* name);
     const Array& other_output(pybind11::handle object, const char* name);
 
-    // One device that this build has, and no output shares memory with another argument.
+    // All on the call's device, and no output shares memory with another argument.
     void check() const;
 
     // The one dtype, float32 or float64, of all input, operand and output arrays.
@@ -61,13 +64,13 @@ public:
 
     const Target& target() const { return target_; }
 
-    // kernel(target) -> Status, without the GIL; throws what a signal handler raised.
+    // kernel(target) -> Status, without the GIL; throws what a signal handler raised, and what CUDA
+    // reported.
     template <class Kernel>
     void run(const Kernel& kernel) {
-        release_gil();
+        enter();
         const Status status = kernel(static_cast<const Target&>(target_));
-        acquire_gil();
-        if (status == Status::interrupted) throw pybind11::error_already_set();
+        leave(status);
     }
 
 private:
@@ -78,13 +81,18 @@ private:
     };
 
     const Array& add(Array array, bool is_float, bool is_output, Alias alias);
+    void enter();
+    void leave(Status status);
+    void check_device(const Array& array) const;
     void release_gil();
     void acquire_gil();
     static bool poll(void* call);
 
     const char* op_;
     Target target_;
-    std::deque<Array> arrays_;  // deques: references stay valid as they grow
+    CudaFailure failure_;
+    std::shared_ptr<void> guard_;  // CudaDeviceGuard, while a CUDA kernel runs
+    std::deque<Array> arrays_;     // deques: references stay valid as they grow
     std::deque<OperandIn> operands_;
     std::deque<BitsIn> bits_;
     std::vector<Entry> entries_;

@@ -1,6 +1,9 @@
 // Binding of what core knows: the build, the CPU, the threads, the registered families.
+#include <string_view>
+
 #include "core/array.h"
 #include "core/call.h"
+#include "core/cuda_device.h"
 #include "core/isa.h"
 #include "core/module.h"
 #include "core/parallel.h"
@@ -55,6 +58,19 @@ py::dict families() {
     return out;
 }
 
+// The toolkit and the number of devices; the toolkit is None in a build without CUDA.
+py::dict cuda() {
+    py::dict out;
+#ifdef LW_CUDA
+    out["toolkit"] = cuda_toolkit();
+    out["devices"] = cuda_device_count();
+#else
+    out["toolkit"] = py::none();
+    out["devices"] = 0;
+#endif
+    return out;
+}
+
 py::dict config() {
     py::list compiled, available;
     for (int i = 0; i < isa_count(); ++i) {
@@ -74,6 +90,7 @@ py::dict config() {
     out["build_type"] = LW_BUILD_TYPE;
     out["emulated_v4"] = LW_EMULATED_V4 != 0;
     out["corrupt"] = LW_CORRUPT_NAME;
+    out["cuda"] = cuda();
     out["families"] = families();
     return out;
 }
@@ -89,6 +106,16 @@ void set_num_threads(py::handle num_threads) {
 
 void register_family(const char* family, Device device, std::initializer_list<const char*> ops) {
     registry().push_back({family, device, ops});
+}
+
+bool has_kernel(const char* op, Device device) {
+    std::string_view name = op;
+    for (const std::string_view suffix : {"_workspace", "_min"})
+        if (name.ends_with(suffix)) name.remove_suffix(suffix.size());
+    for (const Registered& entry : registry())
+        for (const char* listed : entry.ops)
+            if (entry.device == device && listed == name) return true;
+    return false;
 }
 
 void init_core(py::module_& m) {

@@ -14,12 +14,15 @@
 #define LW_ISA_NAMESPACE LW_CONCAT(isa_, LW_ISA)
 
 // In a family's header, after `struct GemmKernels {...};`: declares isa_v2::gemm_kernels() and so
-// on. Each level's object defines its own `const GemmKernels& gemm_kernels()`.
+// on. Each level's object defines its own `const GemmKernels& gemm_kernels()`, and so does the
+// family's CUDA code, where it has any.
 #define LW_DECLARE_ONE_(index, level, Table, name) \
     namespace isa_##level {                        \
         const Table& name();                       \
     }
-#define LW_DECLARE_KERNELS(Table, name) LW_ISA_LEVELS(LW_DECLARE_ONE_, Table, name)
+#define LW_DECLARE_KERNELS(Table, name)         \
+    LW_ISA_LEVELS(LW_DECLARE_ONE_, Table, name) \
+    LW_DECLARE_ONE_(cuda_level, cuda, Table, name)
 
 // In a family's binding: defines `const GemmKernels& gemm_kernels(int isa)`.
 #define LW_CASE_(index, level, name) \
@@ -31,7 +34,21 @@
         __builtin_unreachable();                       \
     }
 
+// The same for a family that has CUDA kernels.
+#ifdef LW_CUDA
+#define LW_SELECT_KERNELS_AND_CUDA(Table, name)         \
+    static const Table& name(int isa) {                 \
+        if (isa == cuda_level) return isa_cuda::name(); \
+        switch (isa) { LW_ISA_LEVELS(LW_CASE_, name) }  \
+        __builtin_unreachable();                        \
+    }
+#else
+#define LW_SELECT_KERNELS_AND_CUDA(Table, name) LW_SELECT_KERNELS(Table, name)
+#endif
+
 namespace layerwise {
+
+constexpr int cuda_level = -1;  // Target::isa of a call on a GPU
 
 struct IsaLevel {
     const char* name;

@@ -147,7 +147,9 @@ BitsIn bits_in(py::handle object, const char* op, const char* name) {
     bits.words = array_in(object.attr("words"), op, name);
     read_shape(object, cat(op, ": ", name), bits.rows, bits.cols);
     const Array& words = bits.words;
-    if (words.dtype != dtype_of<uint64_t>)
+    // torch on a GPU has no uint64 to speak of: the same bits as int64.
+    const bool as_signed = words.device == Device::cuda && words.dtype == dtype_of<int64_t>;
+    if (words.dtype != dtype_of<uint64_t> && !as_signed)
         throw type_error(op, ": ", name, " must have uint64 words; got ", to_string(words.dtype));
     const int64_t width = bits.cols / 64 + (bits.cols % 64 != 0);
     if (words.shape != std::vector<int64_t>{bits.rows, width})

@@ -16,7 +16,9 @@ struct RowIds {
 inline RowIds row_ids_in(Call& call, pybind11::handle object, const char* op, const char* name,
                          int64_t rows) {
     RowIds out;
-    if (PyIndex_Check(object.ptr()) != 0 && !pybind11::hasattr(object, "__array_interface__")) {
+    const bool is_array = pybind11::hasattr(object, "__array_interface__") ||
+                          pybind11::hasattr(object, "__cuda_array_interface__");
+    if (PyIndex_Check(object.ptr()) != 0 && !is_array) {
         out.first = counter_word(object, op, name);
         if (rows > (int64_t{1} << 32) - out.first)
             throw value_error(op, ": ", name, " must leave ", rows,
@@ -24,10 +26,13 @@ inline RowIds row_ids_in(Call& call, pybind11::handle object, const char* op, co
         return out;
     }
     const Array& array = call.other(object, name);
-    const Vector<const uint32_t> ids = vector<uint32_t>(array, rows);
-    if (ids.size > 1 && ids.stride != 1)
-        throw value_error(op, ": ", name, " must be contiguous; got a stride of ", ids.stride);
-    out.ids = ids.data;
+    // torch on a GPU has no uint32 to speak of: the same bits as int32.
+    const bool as_signed = array.device == Device::cuda && array.dtype == dtype_of<int32_t>;
+    check_array(array, as_signed ? dtype_of<int32_t> : dtype_of<uint32_t>, {rows});
+    if (rows > 1 && array.strides[0] != 1)
+        throw value_error(op, ": ", name, " must be contiguous; got a stride of ",
+                          array.strides[0]);
+    out.ids = static_cast<const uint32_t*>(array.data);
     return out;
 }
 

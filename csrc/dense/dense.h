@@ -23,7 +23,8 @@
 //           then a binary tree over the blocks of 2^20 rows, and a chain over those. softmax: lanes
 //           run down the classes, a chain over 64 vectors is a block, then the binary tree over
 //           blocks, then sum_lanes. So the thread count and the batch split (softmax) change no
-//           bit; dense_db has the same bits at every level too.
+//           bit; dense_db has the same bits at every level too. On CUDA the trees are over threads,
+//           and fixed by the shape likewise.
 // Numerics  z - m_n is at most 0, so no finite z overflows; its rounding gives p a relative
 //           error of a few eps max(1, m_n - z_nc), loss an absolute one of a few
 //           eps max(1, m_n - z_n,label).

@@ -13,7 +13,7 @@ namespace py = pybind11;
 namespace layerwise {
 namespace {
 
-LW_SELECT_KERNELS(DenseKernels, dense_kernels)
+LW_SELECT_KERNELS_AND_CUDA(DenseKernels, dense_kernels)
 
 template <class T>
 const DenseFunctions<T>& functions(const Target& target) {
@@ -90,9 +90,28 @@ void softmax(const py::object& z, const py::object& out, const py::object& num_t
     });
 }
 
+// Labels in GPU memory, copied to where they can be checked; contiguous int64 there.
+std::vector<int64_t> labels_from_device(const Array& array, int64_t rows,
+                                        [[maybe_unused]] const Target& target) {
+    check_array(array, dtype_of<int64_t>, {rows});
+    if (rows > 1 && array.strides[0] != 1)
+        throw value_error(array.label(), " must be contiguous; got a stride of ", array.strides[0]);
+    std::vector<int64_t> labels(static_cast<size_t>(rows));
+#ifdef LW_CUDA
+    if (rows > 0) {
+        const py::gil_scoped_release released;
+        cuda_copy_to_host(array.op, labels.data(), array.data, labels.size() * 8, target);
+    }
+#endif
+    return labels;
+}
+
 // The labels as int64, each in [0, classes): the kernel indexes with them.
-std::vector<int64_t> labels_in(const Array& array, int64_t rows, int64_t classes) {
-    std::vector<int64_t> labels = int64_vector(array, rows);
+std::vector<int64_t> labels_in(const Array& array, int64_t rows, int64_t classes,
+                               const Target& target) {
+    std::vector<int64_t> labels = target.device == Device::cuda
+                                      ? labels_from_device(array, rows, target)
+                                      : int64_vector(array, rows);
     const auto wrong = std::find_if(labels.begin(), labels.end(),
                                     [=](int64_t label) { return label < 0 || label >= classes; });
     if (wrong != labels.end())
@@ -118,8 +137,11 @@ void softmax_cross_entropy(const py::object& z, const py::object& labels, const 
         args.loss = output_vector<T>(loss_in, args.z.rows);
         args.dz = output_matrix<T>(dz_in, args.z.rows, args.z.cols);
         call.check();  // before the labels are read: they may lie on another device
-        const std::vector<int64_t> classes = labels_in(labels_array, args.z.rows, args.z.cols);
+        const std::vector<int64_t> classes =
+            labels_in(labels_array, args.z.rows, args.z.cols, call.target());
         args.labels = {classes.data(), args.z.rows, 1};
+        if (call.target().device == Device::cuda)
+            args.labels.data = static_cast<const int64_t*>(labels_array.data);
         call.run([&](const Target& t) { return functions<T>(t).softmax_cross_entropy(args, t); });
     });
 }
@@ -237,9 +259,8 @@ void sgd_momentum(const py::object& w, const py::object& velocity, const py::obj
 }  // namespace
 
 void init_dense(py::module_& m) {
-    register_family("dense", Device::cpu,
-                    {"dense_db", "activation_dx", "softmax", "softmax_cross_entropy", "dropout",
-                     "sgd_momentum"});
+    register_family("dense", {"dense_db", "activation_dx", "softmax", "softmax_cross_entropy",
+                              "dropout", "sgd_momentum"});
     const auto threads = py::arg("num_threads") = py::none();
     m.def("dense_db", dense_db, py::arg("dz"), py::arg("out"), py::arg("alpha") = 1.0, threads);
     m.def("activation_dx", activation_dx, py::arg("dy"), py::arg("y"), py::arg("out"),

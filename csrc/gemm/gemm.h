@@ -14,11 +14,12 @@
 //           ascending k, K first and then K', starting from +0. Sparse encodings skip the zeros,
 //           which leaves the chain's bits alone as long as the other operand is finite (but for the
 //           sign of a zero after underflow). So thread count, batch split and encoding do not
-//           change a bit within one ISA level.
+//           change a bit within one ISA level. float32 on CUDA has sums of its own, with the same
+//           promise (gemm_cuda.cu).
 // Random    Philox (core/philox.h): row ids from epilogue.rng, unit = column.
 // Cost      2 M N (K+K') FLOPs dense; 2 N nnz(A) or 2 M nnz(B) on the sparse paths, taken under
-//           the level's threshold of density. Bytes: A, B and C once, plus the packed copies
-//           (workspace).
+//           the level's threshold of density. CUDA takes no CSR. Bytes: A, B and C once, plus the
+//           packed copies (workspace).
 // Source    Goto & van de Geijn 2008 (packing, blocking); Salmon et al. 2011 (Philox).
 #pragma once
 
@@ -57,7 +58,7 @@ struct GemmArgs {
     Epilogue<T> epilogue;
     Matrix<T> mean, sample;  // the data pointers may be null
     BitMatrix<uint64_t> sample_bits;
-    const void* packed_b = nullptr;  // pack_b's result for b (no tail); b gives the shape alone
+    const void* packed_b = nullptr;  // pack_b's result for b (no tail); b stays readable
     void* workspace = nullptr;       // workspace() bytes, 64-byte aligned
     size_t workspace_bytes = 0;
 };

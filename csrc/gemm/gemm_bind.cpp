@@ -10,7 +10,7 @@ namespace py = pybind11;
 namespace layerwise {
 namespace {
 
-LW_SELECT_KERNELS(GemmKernels, gemm_kernels)
+LW_SELECT_KERNELS_AND_CUDA(GemmKernels, gemm_kernels)
 
 template <class T>
 const GemmFunctions<T>& functions(const Target& target) {
@@ -155,7 +155,7 @@ void gemm(const GemmObjects& o, GemmScalars s, const py::object& num_threads) {
 }  // namespace
 
 void init_gemm(py::module_& m) {
-    register_family("gemm", Device::cpu, {"gemm"});
+    register_family("gemm", {"gemm"});
     m.def(
         "gemm",
         [](py::object a, py::object b, py::object a_tail, py::object b_tail, double tail_scale,

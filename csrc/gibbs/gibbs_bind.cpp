@@ -10,7 +10,7 @@ namespace py = pybind11;
 namespace layerwise {
 namespace {
 
-LW_SELECT_KERNELS(GibbsKernels, gibbs_kernels)
+LW_SELECT_KERNELS_AND_CUDA(GibbsKernels, gibbs_kernels)
 
 template <class T>
 const GibbsFunctions<T>& functions(const Target& target) {
@@ -283,8 +283,7 @@ void def_per_row(py::module_& m, const char* op, const char* workspace_name, Op 
 
 void init_gibbs(py::module_& m) {
     register_family(
-        "gibbs", Device::cpu,
-        {"gibbs_cd", "gibbs_cd_update", "gibbs_free_energy", "gibbs_pseudo_likelihood"});
+        "gibbs", {"gibbs_cd", "gibbs_cd_update", "gibbs_free_energy", "gibbs_pseudo_likelihood"});
     def_cd(m);
     def_per_row<FreeEnergyArgs>(m, "gibbs_free_energy", "gibbs_free_energy_workspace",
                                 Op::free_energy);

@@ -12,14 +12,14 @@ _Matrix: TypeAlias = Any  # _Array, _BitMatrix or CSR
 _Activation: TypeAlias = Literal["none", "sigmoid", "relu", "softplus", "tanh"]
 _Noise: TypeAlias = Literal["none", "bernoulli", "gaussian"]
 _Dtype: TypeAlias = Literal["float32", "float64"]
+# Threads on the CPU, None for the default; or number and stream of a GPU.
+_Where: TypeAlias = int | tuple[int, int] | None
 
 def activation_dx(
-    dy: _Array, y: _Array, out: _Array, activation: _Activation, num_threads: int | None = None
+    dy: _Array, y: _Array, out: _Array, activation: _Activation, num_threads: _Where = None
 ) -> None: ...
 def config() -> dict[str, Any]: ...
-def dense_db(
-    dz: _Array, out: _Array, alpha: float = 1.0, num_threads: int | None = None
-) -> None: ...
+def dense_db(dz: _Array, out: _Array, alpha: float = 1.0, num_threads: _Where = None) -> None: ...
 def dictionary_statistics(
     codes: _Matrix,
     x: _Matrix,
@@ -27,7 +27,7 @@ def dictionary_statistics(
     b: _Array,
     *,
     keep: float = 0.0,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def dictionary_update(
     dictionary: _Array,
@@ -37,10 +37,10 @@ def dictionary_update(
     nonnegative: bool = False,
     sweeps: int = 1,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def dictionary_update_workspace(
-    atoms: int, features: int, dtype: _Dtype, num_threads: int | None = None
+    atoms: int, features: int, dtype: _Dtype, num_threads: _Where = None
 ) -> int: ...
 def dropout(
     x: _Array,
@@ -50,7 +50,7 @@ def dropout(
     step: int = 0,
     layer: int = 0,
     rows: int | _Array = 0,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def gemm(
     a: _Matrix,
@@ -80,14 +80,14 @@ def gemm(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def gemm_min_workspace(
     m: int,
     n: int,
     k: int,
     dtype: _Dtype,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
     max_workspace: int = 0,
 ) -> int: ...
 def gemm_workspace(
@@ -95,7 +95,7 @@ def gemm_workspace(
     n: int,
     k: int,
     dtype: _Dtype,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
     max_workspace: int = 0,
 ) -> int: ...
 def get_num_threads() -> int: ...
@@ -116,7 +116,7 @@ def gibbs_cd(
     db: _Array,
     da: _Array,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def gibbs_cd_update(
     v: _Matrix,
@@ -138,7 +138,7 @@ def gibbs_cd_update(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def gibbs_cd_workspace(
     batch: int,
@@ -146,7 +146,7 @@ def gibbs_cd_workspace(
     visible: int,
     hidden: int,
     dtype: _Dtype,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> int: ...
 def gibbs_free_energy(
     v: _Matrix,
@@ -156,10 +156,10 @@ def gibbs_free_energy(
     *,
     out: _Array,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def gibbs_free_energy_workspace(
-    batch: int, visible: int, hidden: int, dtype: _Dtype, num_threads: int | None = None
+    batch: int, visible: int, hidden: int, dtype: _Dtype, num_threads: _Where = None
 ) -> int: ...
 def gibbs_pseudo_likelihood(
     v: _Matrix,
@@ -169,10 +169,10 @@ def gibbs_pseudo_likelihood(
     *,
     out: _Array,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def gibbs_pseudo_likelihood_workspace(
-    batch: int, visible: int, hidden: int, dtype: _Dtype, num_threads: int | None = None
+    batch: int, visible: int, hidden: int, dtype: _Dtype, num_threads: _Where = None
 ) -> int: ...
 def isa() -> str: ...
 def last_team_size() -> int: ...
@@ -193,7 +193,7 @@ def lasso(
     counts: _Array | None = None,
     gap: _Array,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def lasso_compact(
     indptr: _Array,
@@ -203,7 +203,7 @@ def lasso_compact(
     indices: _Array,
     values: _Array,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def lasso_path(
     columns: _Matrix,
@@ -239,7 +239,7 @@ def lasso_workspace(
     dtype: _Dtype,
     slabs: bool = False,
     max_active: int = 0,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> int: ...
 def omp(
     x: _Matrix,
@@ -251,7 +251,7 @@ def omp(
     counts: _Array | None = None,
     residual: _Array,
     workspace: _Array | None = None,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
 def set_num_threads(num_threads: int | None) -> None: ...
 def sgd_momentum(
@@ -261,14 +261,14 @@ def sgd_momentum(
     rate: float,
     momentum: float = 0.0,
     weight_decay: float = 0.0,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...
-def softmax(z: _Array, out: _Array, num_threads: int | None = None) -> None: ...
+def softmax(z: _Array, out: _Array, num_threads: _Where = None) -> None: ...
 def softmax_cross_entropy(
     z: _Array,
     labels: _Array,
     weight: _Array | None,
     loss: _Array,
     dz: _Array,
-    num_threads: int | None = None,
+    num_threads: _Where = None,
 ) -> None: ...

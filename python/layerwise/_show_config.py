@@ -29,8 +29,9 @@ def show_config(mode: Literal["stdout", "dict"] = "stdout") -> dict[str, Any] | 
     dict or None
         With ``mode="dict"``: ``version``, ``python``, ``numpy``, ``isa`` (what kernels run at),
         ``isa_available`` (what this CPU runs of ``isa_compiled``), ``num_threads`` (of the calling
-        thread), ``openmp``, ``compiler``, ``build_type``, and ``kernels``: the compiled kernels by
-        family and device.
+        thread), ``openmp``, ``compiler``, ``build_type``, ``cuda`` (the toolkit, None in a build
+        without CUDA, and the number of GPUs), and ``kernels``: the compiled kernels by family and
+        device; one that is not listed for a device is absent there.
 
     Raises
     ------

@@ -174,3 +174,35 @@ def test_cd_needs_rows_and_a_step_that_stays_in_range():
         _core.gibbs_cd(np.zeros((2, 5)), w, b, a, **outputs)
     with pytest.raises(ValueError, match="gibbs_cd: k must be in"):
         _core.gibbs_cd(np.zeros((2, 4)), w, b, a, k=0, **outputs)
+
+
+def test_an_op_without_cuda_kernels_says_so(ab):
+    a, b = ab
+    on_gpu = (0, 0)
+    with pytest.raises(TypeError, match="lasso_workspace: .* no CUDA kernel in this build"):
+        _core.lasso_workspace(4, 5, 6, "float32", False, 0, on_gpu)
+    if _core.config()["cuda"]["toolkit"] is None:
+        with pytest.raises(TypeError, match="gemm: .* no CUDA kernel in this build"):
+            _core.gemm(a, b, mean=np.empty((6, 4)), num_threads=on_gpu)
+
+
+def test_where_there_is_no_gpu_cuda_says_why():
+    """In a build with CUDA; which GPU a pointer belongs to is the first thing asked."""
+    cuda = _core.config()["cuda"]
+    if cuda["toolkit"] is None or cuda["devices"] > 0:
+        pytest.skip("without CUDA, or with a GPU")
+
+    class OnGpu:
+        __cuda_array_interface__ = np.zeros((2, 3)).__array_interface__
+
+    with pytest.raises(
+        RuntimeError, match=r"^softmax: cudaPointerGet.* must succeed .* CUDA error"
+    ):
+        _core.softmax(OnGpu(), OnGpu(), (0, 0))
+
+
+@pytest.mark.parametrize("where", [(), (0,), (0, 0, 0), (-1, 0), (0, -1), ("cuda", 0)])
+def test_a_device_is_its_number_and_a_stream(where):
+    z = np.zeros((2, 3))
+    with pytest.raises((TypeError, ValueError), match="^softmax: "):
+        _core.softmax(z, z, where)

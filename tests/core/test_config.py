@@ -23,6 +23,12 @@ def test_config_names_every_family_and_level():
             assert callable(getattr(_core, op))
 
 
+def test_kernels_are_listed_for_cuda_where_the_build_has_them():
+    config = _core.config()
+    listed = {family for family, devices in config["families"].items() if devices["cuda"]}
+    assert listed == ({"dense", "gemm", "gibbs"} if config["cuda"]["toolkit"] else set())
+
+
 @pytest.mark.parametrize("level", _core.config()["isa_available"])
 def test_a_level_can_be_forced(level):
     result = run_python("from layerwise import _core; print(_core.isa())", LAYERWISE_ISA=level)

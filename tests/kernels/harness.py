@@ -9,6 +9,7 @@ oracle evaluated on magnitudes (`bounds.py`), and k is fixed per op below. The l
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.sparse
 
 import layerwise
@@ -285,6 +287,8 @@ class Backend:
 
     def __getattr__(self, op: str) -> Any:
         function = getattr(ops, op)
+        if self.name == "cuda" and op in without_cuda():
+            pytest.skip(f"{op} has no CUDA kernel")
 
         def call(*args: Any, **keywords: Any) -> Any:
             with layerwise.use_backend("reference" if self.name == "reference" else "native"):
@@ -296,35 +300,63 @@ class Backend:
 
 
 def _on_device(function: Any, args: Any, keywords: Any) -> Any:
-    """A call on copies in GPU memory; what it wrote to its arguments is copied back."""
+    """A call on copies in GPU memory; what it wrote to its arguments is copied back.
+
+    An array that comes twice is one array there too. CSR has no CUDA kernels: its values, dense.
+    """
     import cupy
 
-    copies = []
+    copies: dict[int, tuple[np.ndarray, Any]] = {}
 
     def move(x: Any) -> Any:
-        if not isinstance(x, np.ndarray):
+        if isinstance(x, ops.BitMatrix):
+            return ops.BitMatrix._wrap(move(x.words), x.cols) if x.library.device == "cpu" else x
+        if scipy.sparse.issparse(x):
+            return cupy.asarray(x.toarray())
+        if not isinstance(x, np.ndarray) or x.dtype == object:  # which CuPy has not
             return x
-        copies.append((x, cupy.asarray(x)))
-        return copies[-1][1]
+        return copies.setdefault(id(x), (x, _in_the_same_layout(cupy, x)))[1]
 
     moved = {name: move(x) for name, x in keywords.items()}
     result = function(*map(move, args), **moved)
-    for host, device in copies:
+    for host, device in copies.values():
         if host.flags.writeable:
             host[...] = device.get()
     return _to_host(result)
+
+
+def _in_the_same_layout(cupy: Any, x: np.ndarray) -> Any:
+    """A copy of `x` on the GPU with its strides, gaps and negative ones included."""
+    if x.size == 0 or x.flags.c_contiguous:
+        return cupy.asarray(x)
+    low, high = np.lib.array_utils.byte_bounds(x)
+    gap = np.frombuffer(b"\xff", np.uint8)
+    memory = cupy.asarray(np.broadcast_to(gap, high - low).copy())
+    start = x.__array_interface__["data"][0] - low
+    pointer = cupy.cuda.MemoryPointer(memory.data.mem, start)
+    view = cupy.ndarray(x.shape, x.dtype, pointer, x.strides)
+    view[...] = cupy.asarray(np.ascontiguousarray(x))
+    return view
 
 
 def _to_host(result: Any) -> Any:
     if isinstance(result, tuple):
         parts = [_to_host(part) for part in result]
         return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+    if isinstance(result, ops.BitMatrix):
+        return result.to(np.zeros(1))
     return result.get() if hasattr(result, "get") else result
 
 
 def core() -> Any:
     """The compiled module, imported late: the harness also runs without it."""
     return importlib.import_module("layerwise._core")
+
+
+def without_cuda() -> set[str]:
+    """The ops that have no CUDA kernel."""
+    families = core().config()["families"].values()
+    return {op for family in families for op in family["cpu"] if op not in family["cuda"]}
 
 
 def backend_names() -> list[str]:
@@ -345,13 +377,11 @@ def missing(name: str) -> str | None:
     """Why a backend cannot run here, None where it can. The native one always can."""
     if name != "cuda":
         return None
-    try:
-        import cupy
-    except ImportError:
+    if importlib.util.find_spec("cupy") is None:
         return "CuPy is not installed"
     if not any(kernels["cuda"] for kernels in core().config()["families"].values()):
         return "layerwise was built without CUDA"
-    return None if cupy.cuda.runtime.getDeviceCount() else "no CUDA device"
+    return None if core().config()["cuda"]["devices"] else "no CUDA device"
 
 
 # Cases

@@ -47,7 +47,8 @@ def test_compiled_module_lists_its_kernels(native):
     kernels = harness.core().config()["families"]
     device = "cuda" if native.name == "cuda" else "cpu"
     assert set(FAMILIES) <= set(kernels)
-    assert all(kernels[family][device] for family in FAMILIES)
+    without = {"lasso"} if device == "cuda" else set()
+    assert {family for family in FAMILIES if not kernels[family][device]} == without
 
 
 def test_build_under_test_is_not_a_corrupted_one(native):

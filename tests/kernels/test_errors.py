@@ -58,6 +58,8 @@ def test_wrong_shapes_are_refused(backend, dtype, op, rng):
 
 @pytest.mark.parametrize("op", cases.OPS)
 def test_addresses_and_strides_between_elements_are_refused(backend, dtype, op, rng):
+    if backend.name == "cuda":
+        pytest.skip("about host memory: CuPy's arrays are aligned")
     arrays, options, _ = _arrays(op, rng, dtype)
     for i, array in enumerate(arrays):
         packed = np.zeros(array.shape, [("flag", "u1"), ("x", array.dtype)])
@@ -131,38 +133,38 @@ def test_cd_refuses_no_rows(backend, dtype, rng):
         backend.gibbs_cd(arrays[0][:0], *arrays[1:], **options)
 
 
-def test_read_only_outputs_are_refused(native, dtype, rng):
+def test_read_only_outputs_are_refused(on_host, dtype, rng):
     a, b = harness.real(rng, (3, 4), dtype), harness.real(rng, (4, 5), dtype)
     out = np.zeros((3, 5), dtype)
     out.flags.writeable = False
     with pytest.raises(ValueError, match="^gemm: .*writ|^gemm: .*read-only"):
-        native.gemm(a, b, out=out)
+        on_host.gemm(a, b, out=out)
     w = np.zeros((3, 4), dtype)
     w.flags.writeable = False
     with pytest.raises(ValueError, match="^sgd_momentum: .*writ|^sgd_momentum: .*read-only"):
-        native.sgd_momentum(w, a.copy(), a, rate=0.1)
+        on_host.sgd_momentum(w, a.copy(), a, rate=0.1)
     assert not w.any()
     assert not out.any()
 
 
-def test_outputs_that_overlap_inputs_are_refused(native, dtype, rng):
+def test_outputs_that_overlap_inputs_are_refused(on_host, dtype, rng):
     square = harness.real(rng, (8, 8), dtype)
     kept = square.copy()
     with pytest.raises(ValueError, match="^gemm: .*overlap|^gemm: .*share"):
-        native.gemm(square, np.eye(8, dtype=dtype), out=square)
+        on_host.gemm(square, np.eye(8, dtype=dtype), out=square)
     with pytest.raises(ValueError, match="^gemm: .*overlap|^gemm: .*share"):
-        native.gemm(np.eye(7, dtype=dtype), kept[:7, :7], out=square[1:, 1:], c=square[:7, :7],
+        on_host.gemm(np.eye(7, dtype=dtype), kept[:7, :7], out=square[1:, 1:], c=square[:7, :7],
                     beta=1.0)  # fmt: skip
     assert np.array_equal(square, kept)
 
 
-def test_outputs_that_overlap_themselves_are_refused(native, dtype):
+def test_outputs_that_overlap_themselves_are_refused(on_host, dtype):
     out = np.lib.stride_tricks.as_strided(np.zeros(5, dtype), (3, 5), (0, np.dtype(dtype).itemsize))
     with pytest.raises(ValueError, match="^gemm: .*distinct"):
-        native.gemm(np.ones((3, 4), dtype), np.ones((4, 5), dtype), out=out)
+        on_host.gemm(np.ones((3, 4), dtype), np.ones((4, 5), dtype), out=out)
 
 
-def test_a_damaged_csr_matrix_is_refused(native, dtype, rng):
+def test_a_damaged_csr_matrix_is_refused(on_host, dtype, rng):
     b = harness.real(rng, (9, 4), dtype)
     for damage in ("beyond", "negative", "unsorted", "pointers"):
         a = scipy.sparse.csr_array(np.ones((3, 9), dtype))
@@ -176,10 +178,10 @@ def test_a_damaged_csr_matrix_is_refused(native, dtype, rng):
             a.indptr[1] = 25
         a.has_canonical_format = damage != "unsorted"  # claimed, as a caller may
         with pytest.raises(ValueError, match="^gemm: "):
-            native.gemm(a, b)
+            on_host.gemm(a, b)
 
 
-def test_products_too_large_for_memory_are_refused_before_they_start(native, dtype):
+def test_products_too_large_for_memory_are_refused_before_they_start(on_host, dtype):
     tall = np.broadcast_to(dtype(1), (2**40, 1))
     with pytest.raises(MemoryError, match="^gemm: "):
-        native.gemm(tall, np.broadcast_to(dtype(1), (1, 2**20)))
+        on_host.gemm(tall, np.broadcast_to(dtype(1), (1, 2**20)))

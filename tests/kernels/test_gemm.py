@@ -74,10 +74,10 @@ def test_gemm_takes_broadcast_and_read_only_inputs(backend, dtype, axis, rng):
     _check(backend.gemm(a, b, bias=bias), a, b, bias=bias, dtype=dtype)
 
 
-def test_gemm_refuses_addresses_between_elements(native, dtype, rng):
+def test_gemm_refuses_addresses_between_elements(on_host, dtype, rng):
     a, b = harness.real(rng, (5, 7), dtype), harness.real(rng, (7, 3), dtype)
     with pytest.raises(ValueError, match="^gemm: a must be aligned"):
-        native.gemm(harness.byte_misaligned(a), b)
+        on_host.gemm(harness.byte_misaligned(a), b)
 
 
 @pytest.mark.parametrize("encoding_b", harness.ENCODINGS)
@@ -133,6 +133,18 @@ def test_gemm_epilogue_equals_the_oracle(backend, dtype, activation, alpha, beta
         _check(backend.gemm(a, b, **epilogue), a, b, dtype=dtype, **epilogue)
 
 
+def test_what_is_not_finite_stays_in_its_row_and_column(backend, dtype, rng):
+    a, b = harness.real(rng, (70, 100), dtype), harness.real(rng, (100, 40), dtype)
+    others = np.ones((70, 40), bool)
+    others[3], others[:, 7] = False, False
+    clean = backend.gemm(a, b)
+    a[3, 5], b[9, 7] = np.nan, np.inf
+    got = backend.gemm(a, b)
+    assert harness.same_bits(got[others], clean[others])
+    assert np.isnan(got[3]).all()
+    assert np.isinf(np.delete(got[:, 7], 3)).all()
+
+
 def test_gemm_does_not_read_c_where_beta_is_zero(backend, dtype, rng):
     a, b = harness.real(rng, (5, 6), dtype), harness.real(rng, (6, 7), dtype)
     nothing = np.full((5, 7), np.nan, dtype)
@@ -143,9 +155,10 @@ def test_activations_are_accurate_over_their_whole_range(backend, dtype, activat
     """Relative accuracy, in the tails too: z is exact here, so that only the activation rounds."""
     limit = 120 if dtype == np.float32 else 800
     z = np.concatenate([np.linspace(-limit, limit, 4001), np.geomspace(1e-30, 10, 500)])
-    z = np.concatenate([z, -z, [0.0, 1e30, -1e30]]).astype(dtype)[None]
-    got = backend.gemm(np.ones((1, 1), dtype), z, activation=activation)
-    expected = ref.activate(z.astype(np.float64), activation)
+    z = np.concatenate([z, -z, [0.0, 1e30, -1e30]]).astype(dtype)
+    nothing = np.zeros((1, 0), dtype), np.zeros((0, z.size), dtype)
+    got = backend.gemm(*nothing, bias=z, activation=activation)
+    expected = ref.activate(z.astype(np.float64), activation)[None]
     harness.check("gemm", got, expected, np.abs(expected), dtype=dtype)
 
 

@@ -34,6 +34,9 @@ Matrix: TypeAlias = Any
 
 _ITEMSIZE = {"float32": 4, "float64": 8, "uint64": 8, "uint8": 1}
 
+# torch has few operations for wide unsigned integers: words and ids are kept as signed ones.
+_TORCH_DTYPES = {"uint32": "int32", "uint64": "int64"}
+
 
 def _host_memory() -> int:
     try:
@@ -58,9 +61,29 @@ class Library:
             return np.empty(shape, dtype)
         module = importlib.import_module(self.name)
         if self.name == "torch":
+            dtype = _TORCH_DTYPES.get(dtype, dtype)
             return module.empty(shape, dtype=getattr(module, dtype), device=self.device)
-        with module.cuda.Device(int(self.device.partition(":")[2])):
+        with module.cuda.Device(self.device_id):
             return module.empty(shape, dtype)
+
+    @property
+    def device_id(self) -> int:
+        """Number of the GPU."""
+        return int(self.device.partition(":")[2])
+
+    def stream(self) -> tuple[int, int]:
+        """Tell the GPU, and the address of the stream that its arrays are in order with."""
+        module = importlib.import_module(self.name)
+        if self.name == "torch":
+            return self.device_id, int(module.cuda.current_stream(self.device_id).cuda_stream)
+        with module.cuda.Device(self.device_id):
+            return self.device_id, int(module.cuda.get_current_stream().ptr)
+
+    def as_int64(self, x: Array) -> Array:
+        """Give the array `x` of a GPU as contiguous int64."""
+        if self.name == "torch":
+            return x.long().contiguous()
+        return importlib.import_module(self.name).ascontiguousarray(x, "int64")
 
     def copy_into(self, out: Array, values: np.ndarray) -> None:
         """Write NumPy `values` into `out`, an array of this library."""
@@ -69,7 +92,9 @@ class Library:
             return
         module = importlib.import_module(self.name)
         if self.name == "torch":
-            out.copy_(module.from_numpy(np.ascontiguousarray(values)))
+            name = values.dtype.name
+            values = np.ascontiguousarray(values).view(_TORCH_DTYPES.get(name, name))
+            out.copy_(module.from_numpy(values))
         else:
             out[...] = module.asarray(values)
 

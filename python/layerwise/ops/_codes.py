@@ -9,7 +9,6 @@ import numpy as np
 from ._arrays import Array
 from ._backend import core
 from ._signature import Call
-from .config import resolve_threads
 from .workspace import Workspace
 
 __all__ = ["FORMATS", "code_rows", "in_format"]
@@ -66,21 +65,21 @@ def code_rows(
     measured : array of shape (N,)
     """
     n, d, k = (call.sizes[axis] for axis in "NDK")
-    compiled, threads = core(), resolve_threads(call.op, num_threads)
+    compiled, where = core(), call.where(num_threads)
     kernel, measured = getattr(compiled, call.op), call.empty("N")
     slabs = format == "csr"
     if max_active:
         options["max_active"] = max_active
 
     def scratch(rows: int) -> Any:
-        nbytes = compiled.lasso_workspace(rows, d, k, call.dtype, slabs, max_active, threads)
+        nbytes = compiled.lasso_workspace(rows, d, k, call.dtype, slabs, max_active, where)
         return call.scratch(nbytes, workspace)
 
     if not slabs:
         codes = call.empty("N", "K")
         kernel(
             x, dictionary, codes=codes, **{measure: measured}, workspace=scratch(n),
-            num_threads=threads, **by_row, **options,
+            num_threads=where, **by_row, **options,
         )  # fmt: skip
         return codes, measured
     dtype = np.dtype(call.dtype)
@@ -94,7 +93,7 @@ def code_rows(
         own = {name: _rows_of(array, rows, n) for name, array in by_row.items()}
         kernel(
             x[rows], dictionary, counts=counts, **{measure: measured[rows]}, workspace=memory,
-            num_threads=threads, **own, **options,
+            num_threads=where, **own, **options,
         )  # fmt: skip
         ends, old = np.concatenate(([0], np.cumsum(counts))), int(indptr[first])
         indptr[first + 1 : rows.stop + 1] = old + ends[1:]
@@ -102,7 +101,7 @@ def code_rows(
             array.resize(old + int(ends[-1]), refcheck=False)
         compiled.lasso_compact(
             ends, features=d, atoms=k, indices=indices[old:], values=values[old:],
-            workspace=memory, num_threads=threads,
+            workspace=memory, num_threads=where,
         )  # fmt: skip
     narrow = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
     return _csr((values, indices, narrow), shape=(n, k)), measured

@@ -12,6 +12,8 @@ import numpy as np
 
 from ._arrays import NUMPY, Array, Library, adopt, allocate, library_of, scratch, to_numpy
 from .bits import BitMatrix
+from .config import resolve_threads
+from .random import Philox
 from .workspace import Workspace
 
 __all__ = ["Call", "Signature"]
@@ -57,6 +59,21 @@ class Call:
         shape = tuple([self.sizes[axis] for axis in axes])
         return allocate(self.op, self.library, shape, self.dtype)
 
+    def empty_bits(self, *axes: str) -> BitMatrix:
+        """Allocate a BitMatrix over the two named axes, where the arrays are."""
+        return BitMatrix.empty(self.op, self.library, (self.sizes[axes[0]], self.sizes[axes[1]]))
+
+    def where(self, num_threads: int | None) -> int | tuple[int, int] | None:
+        """Say where the compiled op runs: threads on the CPU, or a GPU and its stream."""
+        threads = resolve_threads(self.op, num_threads)
+        return threads if self.library.device == "cpu" else self.library.stream()
+
+    def rows(self, rng: Philox) -> Any:
+        """Give the row ids of `rng` where the arrays are."""
+        if isinstance(rng.rows, int) or self.library.device == "cpu":
+            return rng.rows
+        return self.library.from_numpy(rng.rows)
+
     def scratch(self, nbytes: int, workspace: Workspace | None) -> Array | None:
         """Give the kernel scratch memory, from `workspace` where there is one."""
         if nbytes == 0:
@@ -67,6 +84,12 @@ class Call:
 
     def on_host(self) -> list[Any]:
         """Give the operands as the reference takes them: NumPy arrays, BitMatrix and CSR."""
+        for x in self.operands:
+            if isinstance(x, BitMatrix) and x.library.device != "cpu":
+                raise TypeError(
+                    f"{self.op}: a BitMatrix must be in host memory for the reference; "
+                    f"got one on {x.library.device}"
+                )
         return [x if x is None or _is_encoded(x) else to_numpy(x) for x in self.operands]
 
     def result(self, values: np.ndarray) -> Array:
@@ -142,6 +165,8 @@ class Signature:
             operands.append(x)
         if library is not None:
             call.library = library
+            if library.device != "cpu":
+                self._check_encoded(operands, library)
         if dtype:
             call.dtype = dtype
         return call
@@ -150,7 +175,7 @@ class Signature:
         """Give `x` or a view of it, its library (None for BitMatrix and CSR), its float dtype."""
         if isinstance(x, BitMatrix):
             if operand.kind in ("*", "bits"):
-                return x, None, ""
+                return x, None if x.library is NUMPY else x.library, ""
         elif operand.kind == "bits":
             pass
         elif type(x).__module__.startswith("scipy.sparse"):
@@ -169,6 +194,22 @@ class Signature:
         raise TypeError(
             f"{self.op}: {operand.name} must be {_WANTED[operand.kind]}; got {_type_name(x)}"
         )
+
+    def _check_encoded(self, operands: list[Any], library: Library) -> None:
+        """Refuse BitMatrix and CSR operands in host memory beside arrays on a GPU."""
+        for operand, x in zip(self.operands, operands, strict=True):
+            if isinstance(x, BitMatrix):
+                if x.library.device != library.device:
+                    raise TypeError(
+                        f"{self.op}: {operand.name} must be on {library.device}, like the arrays; "
+                        f"got a BitMatrix on {x.library.device} (copy it by {operand.name}.to(x), "
+                        "x being one of the arrays)"
+                    )
+            elif x is not None and _is_encoded(x):
+                raise TypeError(
+                    f"{self.op}: {operand.name} must be an array or a BitMatrix on "
+                    f"{library.device}, as there are no CUDA kernels for CSR; got {_type_name(x)}"
+                )
 
     def _check_sparse(self, operand: _Operand, x: Any, wanted: str) -> None:
         name = operand.name
@@ -234,7 +275,7 @@ class Signature:
     def _refuse_devices(self, values: tuple[Any, ...]) -> None:
         found = []
         for operand, x in zip(self.operands, values, strict=True):
-            if x is not None and not _is_encoded(x):
+            if x is not None and not hasattr(x, "indptr"):
                 library = self._classify(operand, x)[1]
                 found.append(f"{operand.name} on {library.device if library else 'cpu'}")
         raise TypeError(f"{self.op}: all arrays must be on one device; got {', '.join(found)}")

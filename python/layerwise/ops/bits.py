@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._arrays import NUMPY, adopt, allocate, library_of, to_numpy
+from ._arrays import NUMPY, Array, Library, adopt, allocate, library_of, to_numpy
 
 __all__ = ["BitMatrix"]
 
@@ -56,7 +56,7 @@ class BitMatrix:
 
     __slots__ = ("cols", "words")
 
-    words: np.ndarray
+    words: Array  # of NumPy; on a GPU, of CuPy (uint64) or torch (int64)
     cols: int
 
     # NumPy must not take a BitMatrix operand for a sequence.
@@ -82,7 +82,7 @@ class BitMatrix:
         self.cols = cols
 
     @classmethod
-    def _wrap(cls, words: np.ndarray, cols: int) -> BitMatrix:
+    def _wrap(cls, words: Array, cols: int) -> BitMatrix:
         """Wrap words known to be right."""
         self = cls.__new__(cls)
         self.words = words
@@ -146,8 +146,56 @@ class BitMatrix:
         """
         return pack(x, "BitMatrix.pack", "x")
 
+    @classmethod
+    def empty(cls, op: str, library: Library, shape: tuple[int, int]) -> BitMatrix:
+        """Allocate a matrix for a kernel to fill; on the CPU it starts as zeros."""
+        if library.device == "cpu":
+            return cls.zeros(shape)
+        words = allocate(op, library, (shape[0], _words_for(shape[1])), "uint64")
+        return cls._wrap(words, shape[1])
+
+    @property
+    def library(self) -> Library:
+        """Array library and device of the words."""
+        if isinstance(self.words, np.ndarray):
+            return NUMPY
+        return library_of("BitMatrix", "words", self.words) or NUMPY
+
+    def to(self, x: Array) -> BitMatrix:
+        """Copy to where an array is.
+
+        Parameters
+        ----------
+        x : array
+            A NumPy, torch or CuPy array: the copy is in host memory, or on the GPU of `x`.
+
+        Returns
+        -------
+        BitMatrix
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from layerwise.ops import BitMatrix
+        >>> BitMatrix.pack(np.eye(2)).to(np.zeros(1)).shape
+        (2, 2)
+        """
+        library = library_of("BitMatrix.to", "x", x)
+        if library is None:
+            raise TypeError(
+                "BitMatrix.to: x must be an array of NumPy, torch or CuPy; "
+                f"got {type(x).__module__}.{type(x).__qualname__}"
+            )
+        words = self._host_words()
+        if library.device == "cpu":
+            return BitMatrix._wrap(words.copy(), self.cols)
+        return BitMatrix._wrap(library.from_numpy(words), self.cols)
+
+    def _host_words(self) -> np.ndarray:
+        return np.ascontiguousarray(to_numpy(self.words)).view(np.uint64)
+
     def unpack(self, dtype: DTypeLike = np.float32) -> np.ndarray:
-        """Give the values as a dense array.
+        """Give the values as a dense array in host memory.
 
         Parameters
         ----------
@@ -158,9 +206,10 @@ class BitMatrix:
         -------
         ndarray of shape (rows, cols)
         """
-        if self.words.size == 0:
+        words = self._host_words()
+        if words.size == 0:
             return np.zeros(self.shape, dtype)
-        octets = self.words.view(np.uint8)
+        octets = words.view(np.uint8)
         values = np.unpackbits(octets, axis=1, count=self.cols, bitorder="little")
         return values.astype(dtype, copy=False)
 
@@ -181,7 +230,8 @@ class BitMatrix:
 
     def copy(self) -> BitMatrix:
         """Copy, words included."""
-        return BitMatrix._wrap(self.words.copy(), self.cols)
+        words = self.words.clone() if hasattr(self.words, "clone") else self.words.copy()
+        return BitMatrix._wrap(words, self.cols)
 
     def __len__(self) -> int:
         return self.rows
@@ -189,8 +239,13 @@ class BitMatrix:
     def __getitem__(self, rows: slice | np.ndarray | list[int]) -> BitMatrix:
         """Select rows, by slice, index array or boolean mask.
 
-        A slice of step 1 shares memory with this matrix; everything else is a copy.
+        A slice of step 1 shares memory with this matrix; everything else is a copy. On a GPU only
+        such slices are taken.
         """
+        if self.library is not NUMPY:
+            if not isinstance(rows, slice) or rows.step not in (None, 1):
+                raise TypeError("BitMatrix: rows on a GPU are selected by a slice of step 1")
+            return BitMatrix._wrap(self.words[rows], self.cols)
         if isinstance(rows, slice):
             words = self.words[rows]
             if words.flags.c_contiguous:
@@ -210,7 +265,7 @@ class BitMatrix:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BitMatrix):
             return NotImplemented
-        return self.cols == other.cols and np.array_equal(self.words, other.words)
+        return self.cols == other.cols and np.array_equal(self._host_words(), other._host_words())
 
     def __repr__(self) -> str:
         return f"BitMatrix(shape={self.shape}, nbytes={self.nbytes})"

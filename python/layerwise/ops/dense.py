@@ -12,7 +12,6 @@ from ._arrays import Array, Matrix
 from ._backend import core, use_reference
 from ._checks import check_choice, check_numbers
 from ._signature import Signature
-from .config import resolve_threads
 from .gemm import ACTIVATIONS, run_gemm
 from .workspace import Workspace
 
@@ -241,7 +240,7 @@ def dense_db(
     if use_reference():
         return call.result(reference.dense_db(call.on_host()[0], alpha))
     out = call.empty("out")
-    core().dense_db(call.operands[0], out, alpha, resolve_threads("dense_db", num_threads))
+    core().dense_db(call.operands[0], out, alpha, call.where(num_threads))
     return out
 
 
@@ -289,6 +288,5 @@ def activation_dx(
         return call.result(reference.activation_dx(dy, y, activation))
     dy, y = call.operands
     out = call.empty("N", "C")
-    threads = resolve_threads("activation_dx", num_threads)
-    core().activation_dx(dy, y, out, activation, threads)
+    core().activation_dx(dy, y, out, activation, call.where(num_threads))
     return out

@@ -12,7 +12,6 @@ from ._arrays import Array, Matrix
 from ._backend import core, use_reference
 from ._checks import check_numbers
 from ._signature import Call, Signature
-from .config import resolve_threads
 from .gemm import run_gemm
 from .random import Philox, check_rng
 from .workspace import Workspace
@@ -73,7 +72,7 @@ def softmax(
     if use_reference():
         return call.result(reference.softmax(*call.on_host()))
     out = call.empty("N", "C")
-    core().softmax(call.operands[0], out, resolve_threads("softmax", num_threads))
+    core().softmax(call.operands[0], out, call.where(num_threads))
     return out
 
 
@@ -109,6 +108,11 @@ def softmax_cross_entropy(
     TypeError, ValueError, MemoryError
         As for `gemm`; ValueError also if a label is not in 0 to C - 1.
 
+    Notes
+    -----
+    On a GPU the labels are copied to the host to be checked, which waits for the stream; no other
+    op does.
+
     References
     ----------
     J. Bridle (1990). Probabilistic interpretation of feedforward classification network outputs.
@@ -129,8 +133,9 @@ def softmax_cross_entropy(
         return call.result(loss), call.result(dz)
     z, labels, weight = call.operands
     loss, dz = call.empty("N"), call.empty("N", "C")
-    threads = resolve_threads("softmax_cross_entropy", num_threads)
-    core().softmax_cross_entropy(z, labels, weight, loss, dz, threads)
+    if call.library.device != "cpu":
+        labels = call.library.as_int64(labels)
+    core().softmax_cross_entropy(z, labels, weight, loss, dz, call.where(num_threads))
     return loss, dz
 
 
@@ -279,8 +284,8 @@ def sgd_momentum(
         call.store(call.operands[0], host_w)
         call.store(call.operands[1], host_velocity)
         return
-    threads = resolve_threads("sgd_momentum", num_threads)
-    core().sgd_momentum(*call.operands, rate, momentum, weight_decay, threads)
+    where = call.where(num_threads)
+    core().sgd_momentum(*call.operands, rate, momentum, weight_decay, where)
 
 
 def dense_dw_update(
@@ -354,8 +359,8 @@ def _dropout(call: Call, rate: float, rng: Philox, num_threads: int | None) -> A
     if use_reference():
         return call.result(reference.dropout(call.on_host()[0], rate, rng=rng))
     out = call.empty("N", "C")
-    threads = resolve_threads(call.op, num_threads)
-    core().dropout(call.operands[0], out, rate, rng.seed, rng.step, rng.layer, rng.rows, threads)
+    rows, where = call.rows(rng), call.where(num_threads)
+    core().dropout(call.operands[0], out, rate, rng.seed, rng.step, rng.layer, rows, where)
     return out
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from layerwise.reference import gemm as reference
 
-from . import config
 from ._arrays import Array, Matrix
 from ._backend import core, use_reference
 from ._checks import check_choice, check_integer, check_numbers
@@ -191,24 +190,24 @@ def run_gemm(
     ``z f'(gate)``, f' in terms of f's output. `step` makes the result a gradient, along which
     step_w moves (step_velocity, rate, momentum, weight_decay); nothing is returned then.
     """
-    threads = config.resolve_threads(call.op, num_threads)
+    where = call.where(num_threads)
     mean = sample = bits = None
     if returns != "sample" and not step:
         mean = call.empty(*axes) if out is None else out
     if returns != "mean":
         if packed:
-            bits = BitMatrix.zeros((call.sizes[axes[0]], call.sizes[axes[1]]))
+            bits = call.empty_bits(*axes)
         else:
             sample = call.empty(*axes)
     compiled = core()
-    nbytes = _workspace_bytes(compiled, call, (*a.shape, b.shape[1]), threads, max_workspace)
+    nbytes = _workspace_bytes(compiled, call, (*a.shape, b.shape[1]), where, max_workspace)
     stream = _NO_STREAM if rng is None else rng
     compiled.gemm(
         a, b, alpha=alpha, beta=beta, c=c if beta != 0 else None, bias=bias,
         activation=activation, gate=gate, noise=noise or "none", noise_scale=noise_scale,
         seed=stream.seed, step=stream.step, purpose=purpose << 16 | stream.layer,
-        rows=stream.rows, mean=mean, sample=sample, sample_bits=bits,
-        workspace=call.scratch(nbytes, workspace), num_threads=threads, **step,
+        rows=call.rows(stream), mean=mean, sample=sample, sample_bits=bits,
+        workspace=call.scratch(nbytes, workspace), num_threads=where, **step,
     )  # fmt: skip
     if returns == "mean":
         return mean
@@ -220,20 +219,20 @@ def _workspace_bytes(
     compiled: Any,
     call: Call,
     shape: tuple[int, int, int],
-    threads: int | None,
+    where: Any,
     max_workspace: int | None,
 ) -> int:
     m, k, n = shape
     if max_workspace is None:
-        return int(compiled.gemm_workspace(m, n, k, call.dtype, threads))
+        return int(compiled.gemm_workspace(m, n, k, call.dtype, where))
     check_integer(call.op, "max_workspace", max_workspace, 0, 2**63 - 1)
-    least = int(compiled.gemm_min_workspace(m, n, k, call.dtype, threads))
+    least = int(compiled.gemm_min_workspace(m, n, k, call.dtype, where))
     if max_workspace < least:
         raise ValueError(
             f"{call.op}: max_workspace must be at least {least} bytes for a ({m},{k}), "
             f"b ({k},{n}); got {max_workspace}"
         )
-    return int(compiled.gemm_workspace(m, n, k, call.dtype, threads, max_workspace))
+    return int(compiled.gemm_workspace(m, n, k, call.dtype, where, max_workspace))
 
 
 def from_reference(

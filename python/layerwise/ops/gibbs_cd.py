@@ -11,7 +11,6 @@ from ._backend import core, use_reference
 from ._checks import check_choice, check_integer, check_numbers
 from ._signature import Call, Signature
 from .bits import BitMatrix
-from .config import resolve_threads
 from .random import Philox, check_rng
 from .workspace import Workspace
 
@@ -267,12 +266,12 @@ def _cd_options(
 ) -> dict[str, Any]:
     """Give the keywords that both compiled forms take."""
     sizes = call.sizes
-    threads = resolve_threads(call.op, num_threads)
+    where = call.where(num_threads)
     nbytes = core().gibbs_cd_workspace(
-        sizes["N"], sizes.get("C", 0), sizes["D"], sizes["F"], call.dtype, threads
+        sizes["N"], sizes.get("C", 0), sizes["D"], sizes["F"], call.dtype, where
     )
     return {
         "k": k, "visible_means": visible == "mean", "chains": call.operands[-1],
-        "seed": stream.seed, "step": stream.step, "layer": stream.layer, "rows": stream.rows,
-        "workspace": call.scratch(nbytes, workspace), "num_threads": threads,
+        "seed": stream.seed, "step": stream.step, "layer": stream.layer, "rows": call.rows(stream),
+        "workspace": call.scratch(nbytes, workspace), "num_threads": where,
     }  # fmt: skip

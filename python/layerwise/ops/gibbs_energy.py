@@ -7,7 +7,6 @@ from layerwise.reference import gibbs as reference
 from ._arrays import Array, Matrix
 from ._backend import core, use_reference
 from ._signature import Call, Signature
-from .config import resolve_threads
 from .workspace import Workspace
 
 __all__ = ["gibbs_free_energy", "gibbs_pseudo_likelihood"]
@@ -126,11 +125,11 @@ def gibbs_pseudo_likelihood(
 def _run_per_row(call: Call, num_threads: int | None, workspace: Workspace | None) -> Array:
     """Run the compiled kernel named as the op, which gives one number a row of v."""
     sizes, compiled = call.sizes, core()
-    threads = resolve_threads(call.op, num_threads)
+    where = call.where(num_threads)
     needed = getattr(compiled, f"{call.op}_workspace")
-    nbytes = needed(sizes["N"], sizes["D"], sizes["F"], call.dtype, threads)
+    nbytes = needed(sizes["N"], sizes["D"], sizes["F"], call.dtype, where)
     out = call.empty("N")
     getattr(compiled, call.op)(
-        *call.operands, out=out, workspace=call.scratch(nbytes, workspace), num_threads=threads
+        *call.operands, out=out, workspace=call.scratch(nbytes, workspace), num_threads=where
     )
     return out

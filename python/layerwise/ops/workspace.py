@@ -14,7 +14,7 @@ class Workspace:
 
     Without one, each call allocates its scratch and frees it. A training loop passes the same
     `Workspace` to every call (``workspace=``). What it holds between calls means nothing. One call
-    at a time may use it: threads need one each.
+    at a time may use it: threads need one each, and streams of a GPU too.
 
     Examples
     --------
