@@ -241,7 +241,10 @@ class GuardedMemory:
 
 @contextmanager
 def guarded_outputs() -> Iterator[None]:
-    """NumPy outputs and scratch memory of all ops between sentinels, checked at the end."""
+    """NumPy outputs and scratch memory of all ops between sentinels, checked at the end.
+
+    On the emulated GPU all arrays lie so (tests/emulated_cuda/cupy.py).
+    """
     memory, unguarded = GuardedMemory(), _arrays.Library.empty
 
     def guarded(library: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -253,6 +256,8 @@ def guarded_outputs() -> Iterator[None]:
     try:
         yield
         memory.check()
+        if core().config()["cuda"]["toolkit"] == "emulated":
+            importlib.import_module("cupy").check()
     finally:
         _arrays.Library.empty = unguarded  # type: ignore[method-assign]
 
