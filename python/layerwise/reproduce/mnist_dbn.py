@@ -21,7 +21,7 @@ none         0.4   100    0.3, inputs 0.1   70 (after 6, broken off)
 none         0.8   200    0.3, inputs 0.2   none (broken off)
 ===========  ====  =====  ================  =====================================
 
-35 epochs of pretraining are what there is time for: all of the command, nets from few labels and the
+35 epochs of pretraining are what there is time for: the whole command, nets from few labels and the
 support vector machine included, takes 37 minutes on two cores of an AMD EPYC (Zen 3).
 """
 
