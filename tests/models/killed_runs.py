@@ -145,7 +145,7 @@ def kill_at_calls(folder):
     # The third write: the first claims the file. A write flushes the file, then the folder.
     for call, numbers in [
         ((os, "open"), [3]),
-        ((document, "save_file"), [3]),
+        ((document, "save"), [3]),
         ((os, "fsync"), [5, 6]),
         ((os, "replace"), [3]),
     ]:

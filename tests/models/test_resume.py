@@ -331,15 +331,15 @@ def test_a_place_that_cannot_be_written_is_an_error_before_training(x, tmp_path,
 
 def test_a_disk_that_is_full_warns_and_training_goes_on(x, path, monkeypatch):
     whole = RBM(3, random_state=0).fit(x)
-    save_file, writes = document.save_file, []
+    write_bytes, writes = Path.write_bytes, []
 
     def full(*args):
         writes.append(1)
         if len(writes) > 2:
             raise OSError(28, "No space left on device")
-        save_file(*args)
+        return write_bytes(*args)
 
-    monkeypatch.setattr(document, "save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     checkpoint = nn.Checkpoint(path, every_updates=4)
     with pytest.warns(RuntimeWarning, match="RBM: .*No space left on device; training goes on"):
         rbm = RBM(3, random_state=0).fit(x, checkpoint=checkpoint)

@@ -51,7 +51,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     mode = _mode_of(target)
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    if mode is None:  # of a new file, which the block may replace by another of its own
+    if mode is None:  # of a new file
         mode = stat.S_IMODE(os.stat(temporary).st_mode)
     try:
         yield temporary

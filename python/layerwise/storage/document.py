@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 import layerwise
 from layerwise.ops.config import get_isa
@@ -101,11 +101,10 @@ def write_document(op: str, path: str | os.PathLike[str], kind: str, content: An
     required = f"{op}: {path} must be a file that can be written"
     try:
         with replacing(path) as temporary:
-            save_file(arrays, temporary, {_KEY: text})
+            # The library's own way to a file leaves one of its temporary files when it is killed.
+            temporary.write_bytes(save(arrays, {_KEY: text}))
     except OSError as error:
         raise _os_error(required, error) from error
-    except SafetensorError as error:  # how the library reports that writing failed
-        raise OSError(f"{required}; {error}") from error
 
 
 def read_document(op: str, path: str | os.PathLike[str], kind: str) -> Document:

@@ -85,6 +85,15 @@ class Interrupt(nn.Callback):
                 signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def python_handles_ctrl_c():
+    """As in a program of its own; shells let programs in the background ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handles_ctrl_c")
 @pytest.mark.parametrize("n", [1, 4, 7, 11])
 def test_ctrl_c_leaves_the_state_after_the_update_under_way(n, path):
     whole = nn.History()
@@ -99,6 +108,7 @@ def test_ctrl_c_leaves_the_state_after_the_update_under_way(n, path):
     assert history.epochs == whole.epochs
 
 
+@pytest.mark.usefixtures("python_handles_ctrl_c")
 def test_a_second_ctrl_c_does_not_wait(path):
     checkpoint = opened(path, every_seconds=1e9)
     with pytest.raises(KeyboardInterrupt):
@@ -107,6 +117,7 @@ def test_a_second_ctrl_c_does_not_wait(path):
     assert read_document("test", str(path), "checkpoint").content["run"] is None
 
 
+@pytest.mark.usefixtures("python_handles_ctrl_c")
 def test_ctrl_c_after_the_last_update_is_not_lost(path):
     class Late(nn.Callback):
         def epoch(self, epoch, metrics):

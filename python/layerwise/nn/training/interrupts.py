@@ -17,6 +17,7 @@ class HeldInterrupt:
     Examples
     --------
     >>> import signal
+    >>> before = signal.signal(signal.SIGINT, signal.default_int_handler)
     >>> held = HeldInterrupt()
     >>> held.begin()
     >>> signal.raise_signal(signal.SIGINT)
@@ -27,6 +28,7 @@ class HeldInterrupt:
     ... except KeyboardInterrupt:
     ...     print("stopped")
     stopped
+    >>> _ = signal.signal(signal.SIGINT, before)
     """
 
     def __init__(self) -> None:
