@@ -65,6 +65,27 @@ def test_info_as_json(models, name):
         assert found["units"] == [16, 9, 2]
 
 
+OTHERS = {
+    "DictionaryLearning": lambda: layerwise.DictionaryLearning(4, n_iter=1, random_state=0),
+    "VectorQuantizer": lambda: layerwise.VectorQuantizer(4, max_iter=1, random_state=0),
+    "ZCA": lambda: layerwise.ZCA(),
+    "LLC": lambda: layerwise.LLC(4, random_state=0),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_models_without_hidden_units_are_described_and_refused_by_name(kind, rng, capsys):
+    OTHERS[kind]().fit(rng.standard_normal((40, 9))).save("model")
+    assert cli.main(["info", "model"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(rf"^model +{kind}$", shown, re.MULTILINE)
+    assert re.search(r"^parameters +[1-9][\d,]* of float64$", shown, re.MULTILINE)
+    for picture in ("samples", "reconstructions", "histograms"):
+        np.save("x.npy", np.zeros((2, 9)))
+        assert cli.main(["draw", picture, "model", "--data", "x.npy"]) == 1
+        assert "draw: model must " in capsys.readouterr().err
+
+
 def test_info_without_a_model_is_config(capsys):
     assert cli.main(["info"]) == 0
     assert capsys.readouterr().out.startswith("version")

@@ -174,6 +174,12 @@ def fit_until_interrupted(rbm, x):
     rbm.fit(x, checkpoint=Stop("m.checkpoint"))
 
 
+def test_a_checkpoint_is_kept_when_the_data_cannot_be_read(files):
+    Path("m.checkpoint").write_text("an hour's work")
+    assert cli.main(["train", "rbm", "none", "--output", "m", "--overwrite"]) == 1
+    assert Path("m.checkpoint").read_text() == "an hour's work"
+
+
 def test_what_is_there_is_replaced_only_when_told(files):
     done("train", "rbm", "bits.npy", "--output", "m", *SMALL)
     before = Path("m").read_bytes()
@@ -192,6 +198,7 @@ def test_what_is_there_is_replaced_only_when_told(files):
         (["rbm", "none"], "data must be mnist, mnist-small, fashion-mnist or a file; there is no"),
         (["rbm", "bits.npy", "--output", "no/m"], "output must lie in a folder that exists"),
         (["rbm", "bits.npy", "--output", "."], "output must be a file; . is a folder"),
+        (["rbm", "bits.npy", "--output", "m", "--checkpoint", "./m"], "another file than --output"),
         (["rbm", "bits.npy", "--test"], "--test needs data with a test part; bits.npy has none"),
         (["rbm", "bits.npy", "--divide-by", "0"], "--divide-by must be a finite number > 0; got 0"),
         (["rbm", "bits.npy", "--learning", "sgd"], "RBM: learning must be 'cd', 'pcd'"),

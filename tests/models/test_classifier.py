@@ -209,6 +209,12 @@ def test_wrong_labels_are_refused(problem, y, message):
         small().fit(problem[0], y)
 
 
+def test_partial_fit_takes_one_minibatch_at_a_time(problem):
+    x, y = problem
+    with pytest.raises(TypeError, match="X must be a matrix of one minibatch; got an iterator"):
+        small().partial_fit(iter([x]), y, classes=np.unique(y))
+
+
 def test_partial_fit_wants_all_classes_first_and_no_others_later(problem):
     x, y = problem
     with pytest.raises(ValueError, match="classes must list all labels in the first call"):

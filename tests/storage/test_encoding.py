@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 
 from layerwise import nn
 from layerwise.ops import BitMatrix
-from layerwise.storage import decode, encode, register
+from layerwise.storage import decode, describe, encode, register
 
 _DTYPES = ["bool", "int8", "int64", "uint8", "uint64", "float16", "float32", "float64"]
 
@@ -219,3 +219,13 @@ def test_every_learning_rule_and_unit_type_of_nn_can_be_stored():
     for cls in classes:
         made = nn.Dropout(nn.CD(k=2), 0.25) if cls is nn.Dropout else cls()
         assert decode(*encode(made)) == made
+
+
+def test_what_cannot_be_stored_hides_nothing_beside_it():
+    def described(patience, other=len):
+        return describe([nn.EarlyStopping("score", patience=patience), {"a": (1, other)}])
+
+    assert described(1) == described(1)
+    assert described(1) != described(2)
+    assert described(1) != described(1, other=3)
+    assert "builtin_function_or_method" in described(1)

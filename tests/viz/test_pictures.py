@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layerwise import DBN, RBM, DBNClassifier, HierarchicalSparseCoder, viz
+from layerwise import DBN, RBM, ZCA, DBNClassifier, HierarchicalSparseCoder, viz
 from layerwise.datasets import load_mnist
 
 
@@ -135,6 +135,8 @@ def test_bad_input_is_an_error_that_names_it(models, name, given, message):
 
 
 def test_only_what_is_there_can_be_drawn(digits):
+    with pytest.raises(ValueError, match="draw: model must have filters or atoms; got ZCA"):
+        viz.draw("filters", ZCA().fit(digits[:, :9]))
     plain = DBNClassifier(4, pretrain=False, n_iter=1, random_state=0).fit(
         digits, np.arange(200) % 2
     )

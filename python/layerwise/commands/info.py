@@ -70,21 +70,26 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _learnt(model: Any) -> dict[str, Any]:
-    if hasattr(model, "coefs_"):
-        weights, biases = model.coefs_, model.intercepts_
+    layers = getattr(model, "rbms_", [model])
+    if hasattr(model, "intercepts_"):
+        arrays = [*model.coefs_, *model.intercepts_]
+        widths = [len(w) for w in model.coefs_]
     else:
-        rbms = getattr(model, "rbms_", [model])
-        weights = [rbm.components_ for rbm in rbms]
-        biases = [b for rbm in rbms for b in (rbm.intercept_visible_, rbm.intercept_hidden_)]
+        names = ("components_", "intercept_visible_", "intercept_hidden_")
+        known = [vars(layer) for layer in layers]
+        if not all("intercept_hidden_" in each for each in known):  # all arrays of floats
+            names = tuple(name for name in vars(model) if name.endswith("_"))
+        arrays = [each[name] for each in known for name in names if _is_float_array(each[name])]
+        widths = [len(layer.components_) for layer in layers if hasattr(layer, "components_")]
     described: dict[str, Any] = {
-        "units": [model.n_features_in_, *(len(w) for w in weights)],
-        "parameters": sum(array.size for array in (*weights, *biases)),
-        "dtype": str(weights[0].dtype),
+        "units": [model.n_features_in_, *widths],
+        "parameters": sum(array.size for array in arrays),
+        "dtype": str(arrays[0].dtype) if arrays else "no",
     }
-    if hasattr(model, "classes_"):
+    if hasattr(model, "dbn_"):
         described["classes"] = model.classes_
         described["pretrained"] = model.dbn_ is not None
-    trained = [model] if hasattr(model, "n_steps_") else model.rbms_
+    trained = [model] if hasattr(model, "n_steps_") else layers
     for key in ("n_steps_", "n_epochs_", "n_samples_seen_"):
         if all(hasattr(part, key) for part in trained):
             counts = [getattr(part, key) for part in trained]
@@ -93,6 +98,10 @@ def _learnt(model: Any) -> dict[str, Any]:
     if any(len(metrics) > 1 for metrics in last):  # more than its number
         described["last_epoch"] = last[0] if len(last) == 1 else last
     return described
+
+
+def _is_float_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 def _lines(described: dict[str, Any]) -> list[str]:

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     output.mkdir(parents=True, exist_ok=True)
     with thread_count(arguments):
         recipe.run(
-            output,
+            output.resolve(),  # worker processes may have been started in another folder
             seeds=tuple(arguments.seeds or recipe.seeds),
             quick=arguments.quick,
             report=report,

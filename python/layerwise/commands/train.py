@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
         label_column=arguments.label_column,
     )
     _check_examples(arguments, examples)
+    if not arguments.resume:  # with --overwrite there may be one
+        Path(checkpoint.path).unlink(missing_ok=True)
     divided = "" if examples.divisor == 1 else f", divided by {examples.divisor:g}"
     report(f"{examples.n:,} examples of {np.prod(examples.shape)} values{divided}")
     y = [examples.y] if isinstance(model, DBNClassifier) else []
@@ -118,13 +120,13 @@ def _add_common(parser: argparse.ArgumentParser, kind: str) -> None:
 
 def _checkpoint(arguments: argparse.Namespace) -> nn.Checkpoint:
     path = arguments.checkpoint or arguments.output.with_name(f"{arguments.output.name}.checkpoint")
-    if path.exists() and not arguments.resume:
-        if not arguments.overwrite:
-            raise FileExistsError(
-                f"train: the checkpoint {path} must not be there, unless --resume goes on from it "
-                "or --overwrite starts anew"
-            )
-        path.unlink()
+    if path.resolve() == arguments.output.resolve():
+        raise ValueError(f"train: --checkpoint must be another file than --output; got {path}")
+    if path.exists() and not (arguments.resume or arguments.overwrite):
+        raise FileExistsError(
+            f"train: the checkpoint {path} must not be there, unless --resume goes on from it or "
+            "--overwrite starts anew"
+        )
     return nn.Checkpoint(path, every_seconds=arguments.checkpoint_every)
 
 

@@ -295,6 +295,11 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
                 "got None"
             )
         rows, y = self._read(X, y, reset=first)
+        if rows.shape[0] is None:
+            raise TypeError(
+                "DBNClassifier.partial_fit: X must be a matrix of one minibatch; got an iterator "
+                "of blocks: call partial_fit for each, or fit for all"
+            )
         known = np.unique(classes) if first else self.classes_
         if classes is not None and not np.array_equal(np.unique(classes), known):
             raise ValueError(

@@ -108,7 +108,7 @@ def decode(tree: Tree, arrays: Mapping[str, np.ndarray], *, newer: bool = False)
 def describe(value: Any) -> str:
     """Describe a value in words that differ where values differ; arrays by their hash.
 
-    What cannot be stored is described by its type.
+    What cannot be stored is described by its type, in lists and dicts item by item.
 
     Examples
     --------
@@ -124,6 +124,11 @@ def describe(value: Any) -> str:
     try:
         tree, arrays = encode(value)
     except (TypeError, ValueError):
+        if isinstance(value, (list, tuple)):
+            return f"{type(value).__name__}({', '.join(map(describe, value))})"
+        if isinstance(value, Mapping):
+            items = (f"{name!r}: {describe(item)}" for name, item in value.items())
+            return f"{{{', '.join(items)}}}"
         return type(value).__qualname__
     parts = [json.dumps(tree)]
     for array in arrays.values():

@@ -210,11 +210,21 @@ def _layers(model: Any) -> list[Any]:
 def _weights(model: Any) -> list[np.ndarray]:
     if hasattr(model, "atoms_"):  # whose components_ are variances
         return [model.atoms_]
-    return getattr(model, "coefs_", None) or [rbm.components_ for rbm in _layers(model)]
+    if hasattr(model, "intercepts_"):
+        return list(model.coefs_)
+    layers = _layers(model)
+    if not all(hasattr(layer, "components_") for layer in layers):
+        raise ValueError(f"draw: model must have filters or atoms; got {model!r}")
+    return [layer.components_ for layer in layers]
 
 
 def _biases(model: Any) -> list[np.ndarray]:
-    return getattr(model, "intercepts_", None) or [rbm.intercept_hidden_ for rbm in _layers(model)]
+    if hasattr(model, "intercepts_"):
+        return list(model.intercepts_)
+    layers = _layers(model)
+    if not all(hasattr(layer, "intercept_hidden_") for layer in layers):
+        raise ValueError(f"draw: model must have biases, as an RBM, a DBN or a net; got {model!r}")
+    return [layer.intercept_hidden_ for layer in layers]
 
 
 def _generative(model: Any) -> Any:
@@ -224,6 +234,11 @@ def _generative(model: Any) -> Any:
         raise ValueError(
             "draw: model must have learnt the data to sample or reconstruct them; this classifier "
             "was not pretrained"
+        )
+    if not hasattr(model, "reconstruct"):
+        raise ValueError(
+            f"draw: model must be an RBM, a DBN or a DBNClassifier to sample or reconstruct data; "
+            f"got {model!r}"
         )
     return model
 

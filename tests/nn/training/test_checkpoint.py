@@ -178,11 +178,60 @@ def test_only_callbacks_that_carry_something_must_be_those_of_the_run(path):
     with pytest.raises(KeyboardInterrupt):
         nn.fit(Counter(), batches, 3, [nn.History(), Spy(6), opened(path)])
     with pytest.raises(
-        ValueError, match=r"train: checkpoint .*callbacks must be History; got \[\]"
+        ValueError, match="train: checkpoint .*callbacks must be History; got no History"
     ):
         nn.fit(Counter(), batches, 3, [opened(path, resume=True)])
     progress = nn.Progress("", 4)
     assert nn.fit(Counter(), batches, 3, [progress, nn.History(), opened(path, resume=True)]) == 12
+
+
+class Filled(nn.Callback):
+    """Carries nothing at first."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def step(self, t, metrics):
+        self.seen["last"] = t
+
+    def state_dict(self):
+        return dict(self.seen)
+
+    def load_state_dict(self, state):
+        self.seen = dict(state)
+
+
+def test_a_callback_may_begin_to_carry_something_later(path):
+    with pytest.raises(KeyboardInterrupt):
+        nn.fit(Counter(), batches, 3, [Filled(), Spy(6), opened(path, every_updates=5)])
+    filled, spy = Filled(), Spy()
+    nn.fit(Counter(), lambda epoch: [], 2, [filled, spy, opened(path, resume=True)])
+    assert filled.seen == {"last": 5}
+
+
+def test_every_callback_is_closed_whatever_others_raise(path):
+    class Breaks(nn.Callback):
+        def close(self):
+            raise RuntimeError("close")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(RuntimeError, match="close"):
+            nn.fit(Counter(), batches, 1, [Breaks(), opened(path)])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_progress_shows_numbers_alone(capsys):
+    class Notes(nn.Callback):
+        def epoch(self, epoch, metrics):
+            metrics["note"], metrics["share"] = "fine", 0.25
+
+    nn.fit(Counter(), batches, 1, [Notes(), nn.Progress("", 4, verbose=True)])
+    shown = capsys.readouterr().err
+    assert "share=0.25" in shown
+    assert "fine" not in shown
 
 
 def test_parts_are_kept_and_reset_the_run(path):

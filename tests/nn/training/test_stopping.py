@@ -56,6 +56,8 @@ def test_a_run_that_ends_before_patience_goes_back_too():
 
 def test_nan_is_no_improvement():
     assert run([3, np.nan, np.nan, 1], patience=2)[:2] == (3, 1.0)
+    assert run([np.nan] * 5, patience=2)[0] == 2
+    assert run([np.nan, 3, 1], patience=2)[:2] == (3, 3.0)
 
 
 def test_a_resumed_run_stops_where_an_unbroken_one_does():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -162,7 +163,8 @@ class Progress(Callback):
 
     def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         """Show the epoch's metrics."""
-        shown = {name: f"{value:.4g}" for name, value in metrics.items()}
+        numbers = {name: value for name, value in metrics.items() if isinstance(value, Real)}
+        shown = {name: f"{value:.4g}" for name, value in numbers.items()}
         self._bar.set_postfix({"epoch": epoch + 1, **shown}, refresh=False)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -272,11 +272,7 @@ def _state_of(run: Run) -> dict[str, Any]:
 
 
 def _load_run(run: Run, saved: Mapping[str, Any]) -> None:
-    carrying = [callback for callback in run.callbacks if callback.state_dict()]
-    names = [type(callback).__name__ for callback in carrying]
-    theirs = [name for name, _ in saved["callbacks"]]
-    if names != theirs:
-        raise ValueError(f"callbacks must be {', '.join(theirs) or 'none'}; got {names}")
+    carrying = _match_callbacks(run.callbacks, [name for name, _ in saved["callbacks"]])
     position = Position(**saved["position"])
     counts = (position.t, position.epoch, position.batch, position.rows)
     if not all(type(count) is int and count >= 0 for count in counts):
@@ -285,6 +281,20 @@ def _load_run(run: Run, saved: Mapping[str, Any]) -> None:
     for callback, (_, state) in zip(carrying, saved["callbacks"], strict=True):
         callback.load_state_dict(state)
     run.position = position
+
+
+def _match_callbacks(callbacks: Sequence[Callback], saved: Sequence[str]) -> list[Callback]:
+    """Find the callbacks, in their order, whose states were saved; others must carry nothing."""
+    found: list[Callback] = []
+    for callback in callbacks:
+        name = type(callback).__name__
+        if len(found) < len(saved) and name == saved[len(found)]:
+            found.append(callback)
+        elif callback.state_dict():
+            raise ValueError(f"callbacks must be {', '.join(saved) or 'none'}; got {name} too")
+    if len(found) < len(saved):
+        raise ValueError(f"callbacks must be {', '.join(saved)}; got no {saved[len(found)]}")
+    return found
 
 
 def restore_arrays(arrays: Mapping[str, np.ndarray], saved: Mapping[str, np.ndarray]) -> None:

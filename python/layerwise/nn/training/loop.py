@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,9 +101,11 @@ def fit(
         Updates made in all.
     """
     run = Run(stepper, callbacks, Position(t, first_epoch))
-    for callback in callbacks:
-        callback.start(stepper, n_iter)
-    try:
+    with contextlib.ExitStack() as closing:  # in their order, each whatever others raise
+        for callback in reversed(callbacks):
+            closing.callback(callback.close)
+        for callback in callbacks:
+            callback.start(stepper, n_iter)
         for callback in callbacks:
             callback.restore(run)
         for epoch in range(run.position.epoch, first_epoch + n_iter):
@@ -114,9 +117,6 @@ def fit(
                 break
             run.position = Position(run.position.t, epoch + 1)
             _tell_reached(run)
-    finally:
-        for callback in callbacks:
-            callback.close()
     return run.position.t
 
 

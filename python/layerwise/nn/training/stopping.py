@@ -99,7 +99,8 @@ class EarlyStopping(Callback):
             )
         value = metrics[self.metric]
         gain = value - self.best if self.mode == "max" else self.best - value
-        if math.isnan(self.best) or gain > self.tolerance:
+        first = math.isnan(self.best) and not math.isnan(value)
+        if first or gain > self.tolerance:
             self.best, self.best_epoch = value, epoch
             if self.restore_best:
                 self._weights = {name: w.copy() for name, w in self._stepper.weights.items()}
