@@ -373,9 +373,10 @@ def test_an_interrupt_ends_a_call(native):
     if native.name != "native":
         pytest.skip("about the polling of the CPU kernels")
     code = """
-        import sys
+        import signal, sys
         import numpy as np
         from layerwise.ops import lasso_path
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells may have it ignored
         rng = np.random.default_rng(0)
         x, y = rng.standard_normal((4000, 3000)), rng.standard_normal(4000)
         print("ready", flush=True)
