@@ -2,6 +2,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import os
+import signal
 import sys
 
 import numpy as np
@@ -22,6 +23,13 @@ class _CoreFinder(importlib.abc.MetaPathFinder):
 
 if "LAYERWISE_TEST_CORE" in os.environ:
     sys.meta_path.insert(0, _CoreFinder(os.environ["LAYERWISE_TEST_CORE"]))
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_stays_as_it_was():
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.fixture
