@@ -271,6 +271,9 @@ class Minibatches:
         for index, ids in self._shuffled(epoch) if self.shuffle else self._in_order():
             x = self.rows.batch(index, ids, epoch)
             y, weight = take(self.y, index), take(self.weight, index)
+            if x.shape[0] <= size:  # a part of a sparse matrix is a copy
+                yield Batch(x, ids, y, weight)
+                continue
             for start in range(0, x.shape[0], size):
                 part = slice(start, start + size)
                 own_ids = ids[part] if isinstance(ids, np.ndarray) else (ids + start) % 2**32

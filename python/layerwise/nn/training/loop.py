@@ -116,7 +116,8 @@ def fit(
             if any(answers) or epoch + 1 == first_epoch + n_iter:
                 break
             run.position = Position(run.position.t, epoch + 1)
-            _tell_reached(run)
+            for callback in callbacks:
+                callback.reached(run)
     return run.position.t
 
 
@@ -145,8 +146,3 @@ def _listening(callbacks: Sequence[Callback], moment: str) -> list[Callable[...,
     methods = [getattr(callback, moment) for callback in callbacks]
     idle = getattr(Callback, moment)
     return [method for method in methods if getattr(method, "__func__", None) is not idle]
-
-
-def _tell_reached(run: Run) -> None:
-    for callback in run.callbacks:
-        callback.reached(run)
