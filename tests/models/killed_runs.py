@@ -3,6 +3,7 @@
     python killed_runs.py FOLDER KILLS SEED
     python killed_runs.py FOLDER calls
 
+The first waits for a write every second time: left to chance alone, too few kills fall into one.
 The second kills at every system call of a write, before it and after it. Children are forked from
 this process, which has imported everything but never computed. A line of JSON says what happened.
 """
@@ -70,20 +71,31 @@ def train(name, output, **options):
     MODELS[name]().fit(*data(), **options).save(output)
 
 
-def run(name, interval, folder, kill_after=None):
-    """Train, or go on; gives whether that came to its end, and the seconds it took."""
+def temporaries(folder):
+    """The files that hold a write until it is complete."""
+    return {entry for entry in os.listdir(folder / "checkpoint") if entry.endswith(".tmp")}
+
+
+def run(name, interval, folder, kill_after=None, in_write=False):
+    """Train, or go on; gives whether that came to its end, and whether a kill fell into a write.
+
+    A kill that is to fall ``in_write`` waits for the first write after its moment, if there is one.
+    """
     checkpoint = nn.Checkpoint(folder / "checkpoint" / "run", **interval)
-    began = time.monotonic()
+    left = temporaries(folder)
     pid = in_child(
         lambda: train(name, folder / "model", checkpoint=checkpoint, resume=True),
     )
     if kill_after is not None:
         time.sleep(kill_after)
+        ended = False
+        while in_write and not ended and temporaries(folder) <= left:
+            ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
         os.kill(pid, signal.SIGKILL)
     status = status_of(pid)
     if status not in (0, -signal.SIGKILL):
         raise SystemExit(f"{name}, {interval}: a child ended with {status}")
-    return status == 0, time.monotonic() - began
+    return status == 0, not temporaries(folder) <= left
 
 
 class Case:
@@ -93,7 +105,9 @@ class Case:
         self.name, self.interval, self.folder = name, interval, folder
         assert status_of(in_child(lambda: train(name, folder / "model"))) == 0
         self.expected = (folder / "model").read_bytes()
-        self.seconds = run(name, interval, folder)[1]
+        began = time.monotonic()
+        run(name, interval, folder)
+        self.seconds = time.monotonic() - began
         self.check("unbroken")
 
     def check(self, what):
@@ -111,11 +125,11 @@ class Case:
         over = False
         while not over:
             moment = rng.uniform(0, self.seconds) if kills < KILLS_A_RUN else None
-            over, _ = run(self.name, self.interval, self.folder, moment)
-            kills += not over
-            in_write += any(
-                entry.endswith(".tmp") for entry in os.listdir(self.folder / "checkpoint")
+            over, found = run(
+                self.name, self.interval, self.folder, moment, in_write=kills % 2 == 1
             )
+            kills += not over
+            in_write += found
         self.check(f"killed {kills} times")
         return kills, in_write
 
