@@ -126,14 +126,23 @@ def words(
     ndarray of shape (R, U, 4), uint32
         Unit ``units[u]`` of row r owns word ``units[u] % 4`` of ``[r, u]``.
     """
-    rows = np.asarray(rows, np.uint64)
-    blocks, block_of_unit = np.unique(np.asarray(units, np.uint64) // 4, return_inverse=True)
-    counter = np.empty((len(rows), len(blocks), 4), np.uint64)
+    found, block_of_unit = _blocks(seed, step, purpose, layer, rows, units)
+    return found[:, block_of_unit]
+
+
+def _blocks(
+    seed: int, step: int, purpose: int, layer: int, rows: ArrayLike, units: ArrayLike
+) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
+    """Words (R, B, 4) of the blocks that hold the units, and which block is whose."""
+    rows, block = np.asarray(rows, np.uint64), np.asarray(units, np.uint64) // 4
+    first = np.ones(len(block), bool)
+    first[1:] = block[1:] != block[:-1]
+    counter = np.empty((len(rows), int(first.sum()), 4), np.uint64)
     counter[..., 0] = step & _LOW
     counter[..., 1] = (int(purpose) << 16) | layer
     counter[..., 2] = rows[:, None]
-    counter[..., 3] = blocks
-    return philox4x32(counter, [seed & _LOW, (seed >> 32) & _LOW])[:, block_of_unit]
+    counter[..., 3] = block[first]
+    return philox4x32(counter, [seed & _LOW, (seed >> 32) & _LOW]), np.cumsum(first) - 1
 
 
 def uniform(
@@ -157,11 +166,8 @@ def uniform(
     array([[0.743, 0.073],
            [0.359, 0.631]])
     """
-    lane = np.asarray(units, np.int64) % 4
-    own = np.take_along_axis(
-        words(seed, step, purpose, layer, rows, units), lane[None, :, None], axis=2
-    )[..., 0]
-    return _to_uniform(own)
+    found, block_of_unit = _blocks(seed, step, purpose, layer, rows, units)
+    return _to_uniform(found[:, block_of_unit, np.asarray(units, np.int64) % 4])
 
 
 def normal(

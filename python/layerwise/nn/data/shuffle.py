@@ -14,12 +14,17 @@ __all__ = ["WINDOW_ELEMENTS", "permutation", "windows"]
 _WHOLE_ELEMENTS = 1 << 26  # matrices up to this size are shuffled as a whole
 WINDOW_ELEMENTS = 1 << 24  # of the rows of larger ones that are shuffled together
 _BLOCKS = 16  # of neighbouring rows, in a window
+_INDEX_BITS = np.uint64(40)  # beside the 24 of a random number
+_INDEX = np.uint64((1 << 40) - 1)
 
 
 def permutation(rng: Philox, n: int) -> np.ndarray:
-    """Order n things by ascending random numbers."""
-    keys = ops.uniform(rng, Purpose.shuffle, (1, n))
-    return np.argsort(keys[0], kind="stable")
+    """Order n things by ascending random numbers, and those of equal ones as they came."""
+    keys = (ops.uniform(rng, Purpose.shuffle, (1, n))[0] * 2.0**24).astype(np.uint64)
+    # Sorting the pairs themselves, each in a word, takes a fraction of the time of an argsort.
+    pairs = keys << _INDEX_BITS | np.arange(n, dtype=np.uint64)
+    pairs.sort()
+    return (pairs & _INDEX).astype(np.intp)
 
 
 def windows(rng: Philox, n: int, width: int) -> Iterator[np.ndarray]:
