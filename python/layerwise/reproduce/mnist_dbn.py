@@ -16,7 +16,8 @@ pretraining  rate  batch  dropout           error in %
 50           0.8   200    0.3, inputs 0.2   1.22
 none         0.1   100    0.2, inputs 0.1   2.68
 none         0.1   100    0, inputs 0.2     2.24
-none         0.2   100    0, inputs 0.1     2.36 (after 15 of 30, broken off)
+none         0.1   100    0, inputs 0.1     2.09
+none         0.2   100    0, inputs 0.1     1.97
 none         0.4   100    0.3, inputs 0.1   70 (after 6, broken off)
 none         0.8   200    0.3, inputs 0.2   none (broken off)
 ===========  ====  =====  ================  =====================================
