@@ -10,15 +10,12 @@ The patches are cut from the photographs in $LAYERWISE_DATA/natural; random case
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import Arrays, Case, Mismatch, Skip, Task, log_uniform
+from common import Arrays, Case, Mismatch, Skip, Task
+from patches import random_params, signals_and_atoms
 
 BOUND = {"float32": 5e-5, "float64": 1e-5}
 
@@ -43,68 +40,17 @@ def cases() -> list[Case]:
 def random_cases(rng: np.random.Generator, count: int) -> list[Case]:
     found = []
     for _ in range(count):
-        d, k = log_uniform(rng, 16, 256), log_uniform(rng, 32, 1024)
-        active, dtype = int(rng.integers(2, 2 + min(d, k) // 4)), str(rng.choice(list(BOUND)))
-        params = {"dtype": dtype, "signals": 1000, "features": d, "atoms": k}
-        name = f"random ({d},{k}), ~{active} active, {dtype}"
-        params |= {"side": 0, "active": active}
-        found.append(Case("lasso", name, 2e3 * d * k, params, random=True))
+        p = random_params(rng)
+        name = f"random ({p['features']},{p['atoms']}), ~{p['active']} active, {p['dtype']}"
+        flops = 2.0 * p["signals"] * p["features"] * p["atoms"]
+        found.append(Case("lasso", name, flops, p, random=True))
     return found
 
 
 def prepare(case: Case) -> tuple[Arrays, str]:
-    p, rng = case.params, np.random.default_rng(0)
-    if p["side"]:
-        x = _patches(p["side"], p["signals"] + 20_000, rng)
-        phi = _learned(x[p["signals"] :], p["atoms"], rng)
-        x = x[: p["signals"]]
-    else:
-        phi = _unit(rng.standard_normal((p["atoms"], p["features"])))
-        x = _unit(rng.standard_normal((p["signals"], p["features"])))
-    dtype = np.dtype(p["dtype"])
-    data = {"x": x.astype(dtype), "phi": phi.astype(dtype)}
-    alpha, active = _alpha_for(data["x"][:500], data["phi"], p["active"])
+    data = signals_and_atoms(case)
+    alpha, active = _alpha_for(data["x"][:500], data["phi"], case.params["active"])
     return data | {"alpha": np.array(alpha)}, f"alpha {alpha:.4f}, {active:.1f} non-zeros a signal"
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
-
-
-def _patches(side: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    from PIL import Image
-
-    path = Path(os.environ.get("LAYERWISE_DATA", "")) / "natural" / "bsds_train.zip"
-    if not path.exists():
-        raise Skip("LAYERWISE_DATA names no folder with natural/bsds_train.zip")
-    found: list[np.ndarray] = []
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
-        for name in names:
-            image = np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("L"), float)
-            windows = np.lib.stride_tricks.sliding_window_view(image, (side, side))
-            rows, cols = (rng.integers(0, n, 2 * count // len(names)) for n in windows.shape[:2])
-            x = windows[rows, cols].reshape(len(rows), -1)
-            x = x - x.mean(axis=1, keepdims=True)
-            found.append(x[np.linalg.norm(x, axis=1) > 1.0])
-    return _unit(rng.permutation(np.concatenate(found))[:count])
-
-
-def _learned(x: np.ndarray, atoms: int, rng: np.random.Generator) -> np.ndarray:
-    """A dictionary of these patches: online, block coordinates in turn (Mairal et al. 2010)."""
-    from layerwise.ops import lasso
-
-    phi = x[rng.choice(len(x), atoms, replace=False)].copy()
-    a, b = 1e-3 * np.eye(atoms), 1e-3 * phi
-    for t in range(60):
-        batch = x[rng.choice(len(x), 1024)]
-        codes = lasso(batch, phi, 0.15).codes
-        keep = 1 - 1 / (1 + 0.2 * t)
-        a, b = keep * a + codes.T @ codes, keep * b + codes.T @ batch
-        for j in np.flatnonzero(np.diag(a) > 1e-8):
-            atom = phi[j] + (b[j] - a[j] @ phi) / a[j, j]
-            phi[j] = atom / max(float(np.linalg.norm(atom)), 1.0)
-    return phi
 
 
 def _alpha_for(x: np.ndarray, phi: np.ndarray, active: int) -> tuple[float, float]:

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from bench_lasso import _patches
 from common import Skip, describe
+from patches import patches
 
 ATOMS, BATCH, ALPHA, SIGNALS, HELD = 256, 512, 0.15, 100_000, 5_000
 Snapshots = list[tuple[float, np.ndarray]]  # seconds of learning, dictionary
@@ -124,7 +124,7 @@ def objectives(held: np.ndarray, file: Path) -> Snapshots:
 
 def compare(folder: Path, seconds: float, threads: int) -> None:
     rng = np.random.default_rng(0)
-    x = _patches(8, SIGNALS + HELD, rng).astype(np.float32)
+    x = patches(8, SIGNALS + HELD, rng).astype(np.float32)
     phi = x[rng.choice(SIGNALS, ATOMS, replace=False)]
     np.savez(folder / "data.npz", x=x[:SIGNALS], phi=phi)
     found: dict[str, Snapshots] = {}

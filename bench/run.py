@@ -38,6 +38,7 @@ import bench_gemm
 import bench_gibbs
 import bench_lasso
 import bench_lasso_path
+import bench_omp
 import numpy as np
 from common import Case
 from compare import OURS, show_comparison
@@ -49,6 +50,7 @@ KERNELS = {
     "dense": bench_dense,
     "lasso": bench_lasso,
     "lasso_path": bench_lasso_path,
+    "omp": bench_omp,
 }
 FORCED = "numpy-avx512"
 SAMPLES = 9
