@@ -10,11 +10,13 @@
 //   R = ||x - a Phi||^2 + sum_j ridge_j a_j^2 = ||x||^2 - a (c + r)',
 //
 // a sum of terms that vanish at the solution, so that it is not lost in rounding. Reported is
-// gap / (1/2 ||x||^2), 0 for a zero signal, NaN (and zero codes) where x or Phi is not finite.
+// gap / (1/2 ||x||^2), 0 for a zero signal, NaN (and zero codes) where x or Phi is not finite, or
+// the diagonal of a G that was given.
 // With alpha = 0, where no finite gap exists, it is max_j |r_j| / (||phi_j|| ||x||).
 //
 // Shapes    x (M,D) dense, bit-packed or CSR; phi (K,D) of any norms; weights > 0 (+inf bars an
 //           atom) and ridge >= 0 (1,K) for all signals or (M,K); start (M,K) in any encoding;
+//           gram (K,K), G, which is made where it is not given; missing (M,D), of dense x;
 //           codes (M,K), or slabs (below) and counts (M,); gap (M,).
 // Layout    any strides. Non-negative: codes and start are >= 0, the dual bounds r from above only.
 // Aliasing  no output overlaps anything else.
@@ -35,6 +37,9 @@
 //           depends on those active ends it. Weights, ridge, sign and start do not apply.
 // Residual  form: x - a Phi and its correlations with all atoms are made afresh in each pass,
 //           products of atoms as they join. 2 D K FLOPs a pass.
+// Missing   entries leave the problem of their signal, with what all atoms have there: it is solved
+//           on a copy of the atoms' other entries, in residual form and float64. A signal of which
+//           nothing is observed is a zero one, a signal without missing entries as any other.
 // Sums      in T. A signal's result depends on nothing but itself, at any thread count and batch.
 // Cost      2 D K FLOPs a signal for c and 2 K |S| for each pass; 2 K^2 D for G, once. Bytes: x and
 //           codes once; G is read from cache, |S| rows of it a pass.
@@ -61,6 +66,9 @@ template <class T>
 struct LassoArgs {
     Operand<T> x;
     Matrix<const T> phi;
+    Matrix<const T> gram;           // data null: made of phi
+    bool nan_missing = false;       // NaN in dense x is a missing entry,
+    Matrix<const uint8_t> missing;  // and so is what is not 0 here; data null: nothing
     T alpha = 1;
     Matrix<const T> weights, ridge;  // data null: ones, zeros
     bool nonnegative = false;
@@ -90,6 +98,7 @@ struct LassoShape {
     int64_t signals = 0, features = 0, atoms = 0;
     bool slabs = false;      // room for CSR output
     int64_t max_active = 0;  // of matching_pursuit; 0: another method
+    bool missing = false;    // whether entries of x may be
 };
 
 template <class T>

@@ -44,7 +44,7 @@ void check_lasso_sizes(const char* op, const LassoShape& shape, DType dtype) {
 }
 
 struct LassoObjects {
-    py::object x, phi, weights, ridge, start, codes, counts, gap, workspace;
+    py::object x, phi, weights, ridge, start, gram, missing, codes, counts, gap, workspace;
 };
 
 struct LassoScalars {
@@ -52,6 +52,7 @@ struct LassoScalars {
     bool nonnegative;
     int64_t max_iterations, max_active;
     LassoMethod method;
+    bool nan_missing;
 };
 
 // Weights or ridge: (1,K), which serves every row, or (M,K).
@@ -63,13 +64,22 @@ Matrix<const T> per_atom(const Array& array, const LassoShape& shape) {
     return view;
 }
 
+// Which entries of x are missing: bool of its shape.
+Matrix<const uint8_t> marks(const Array& array, const LassoShape& shape) {
+    check_array(array, {Kind::boolean, 1}, {shape.signals, shape.features});
+    if (!array) return {};
+    return {static_cast<const uint8_t*>(array.data), shape.signals, shape.features,
+            array.strides[0], array.strides[1]};
+}
+
 // lasso and omp, which is one of its methods.
 void lasso(const char* op, const LassoObjects& o, const LassoScalars& scalars,
            const py::object& num_threads) {
     Call call(op, num_threads);
     const OperandIn& x = call.operand(o.x, "x");
     const Array &phi = call.input(o.phi, "dictionary"), &weights = call.input(o.weights, "weights"),
-                &ridge = call.input(o.ridge, "ridge");
+                &ridge = call.input(o.ridge, "ridge"), &gram = call.input(o.gram, "gram"),
+                &missing = call.other(o.missing, "missing");
     const OperandIn& start = call.operand(o.start, "start");
     const Array &codes = call.output(o.codes, "codes"),
                 &counts = call.other_output(o.counts, "counts"), &gap = call.output(o.gap, "gap");
@@ -80,7 +90,10 @@ void lasso(const char* op, const LassoObjects& o, const LassoScalars& scalars,
     if (phi.rank() != 2)
         throw value_error(phi.label(), " must have shape (atoms, features); got ",
                           to_string(phi.shape));
-    const LassoShape shape{x.rows, phi.shape[1], phi.shape[0], counts.given, scalars.max_active};
+    const LassoShape shape{x.rows,       phi.shape[1],       phi.shape[0],
+                           counts.given, scalars.max_active, missing || scalars.nan_missing};
+    if (shape.missing && x.encoding != Encoding::dense)
+        throw type_error(op, ": x must be a dense array where entries may be missing");
     check_operand(x, op, "x", -1, shape.features);
     check_operand(start, op, "start", shape.signals, shape.atoms);
     check_lasso_sizes(op, shape, call.dtype());
@@ -88,6 +101,9 @@ void lasso(const char* op, const LassoObjects& o, const LassoScalars& scalars,
         LassoArgs<T> args;
         args.x = x.view<T>();
         args.phi = matrix<T>(phi, shape.atoms, shape.features);
+        args.gram = matrix<T>(gram, shape.atoms, shape.atoms);
+        args.nan_missing = scalars.nan_missing;
+        args.missing = marks(missing, shape);
         args.alpha = static_cast<T>(scalars.alpha);
         args.weights = per_atom<T>(weights, shape);
         args.ridge = per_atom<T>(ridge, shape);
@@ -172,20 +188,24 @@ void init_lasso(py::module_& m) {
     m.def(
         "lasso",
         [](py::object x, py::object phi, double alpha, py::object weights, py::object ridge,
-           bool nonnegative, py::object start, double tolerance, py::object max_iterations,
-           const std::string& method, py::object codes, py::object counts, py::object gap,
-           py::object workspace, py::object num_threads) {
+           bool nonnegative, py::object start, py::object gram, py::object missing,
+           bool nan_missing, double tolerance, py::object max_iterations, const std::string& method,
+           py::object codes, py::object counts, py::object gap, py::object workspace,
+           py::object num_threads) {
             const int64_t passes = integer(max_iterations, "lasso", "max_iterations", 1,
                                            std::numeric_limits<int64_t>::max());
-            lasso("lasso", {x, phi, weights, ridge, start, codes, counts, gap, workspace},
-                  {alpha, tolerance, nonnegative, passes, 0, method_in(method)}, num_threads);
+            lasso("lasso",
+                  {x, phi, weights, ridge, start, gram, missing, codes, counts, gap, workspace},
+                  {alpha, tolerance, nonnegative, passes, 0, method_in(method), nan_missing},
+                  num_threads);
         },
         py::arg("x"), py::arg("dictionary"), py::arg("alpha"), py::kw_only(),
         py::arg("weights") = py::none(), py::arg("ridge") = py::none(),
-        py::arg("nonnegative") = false, py::arg("start") = py::none(), py::arg("tolerance") = 1e-4,
-        py::arg("max_iterations") = 1000, py::arg("method") = "auto", py::arg("codes") = py::none(),
-        py::arg("counts") = py::none(), py::arg("gap"), py::arg("workspace") = py::none(),
-        py::arg("num_threads") = py::none());
+        py::arg("nonnegative") = false, py::arg("start") = py::none(), py::arg("gram") = py::none(),
+        py::arg("missing") = py::none(), py::arg("nan_missing") = false,
+        py::arg("tolerance") = 1e-4, py::arg("max_iterations") = 1000, py::arg("method") = "auto",
+        py::arg("codes") = py::none(), py::arg("counts") = py::none(), py::arg("gap"),
+        py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
     m.def(
         "omp",
         [](py::object x, py::object phi, py::object max_active, double tolerance, py::object codes,
@@ -193,8 +213,9 @@ void init_lasso(py::module_& m) {
             const int64_t active =
                 integer(max_active, "omp", "max_active", 1, std::numeric_limits<int32_t>::max());
             const py::none none;
-            lasso("omp", {x, phi, none, none, none, codes, counts, residual, workspace},
-                  {0.0, tolerance, false, 0, active, LassoMethod::matching_pursuit}, num_threads);
+            lasso("omp", {x, phi, none, none, none, none, none, codes, counts, residual, workspace},
+                  {0.0, tolerance, false, 0, active, LassoMethod::matching_pursuit, false},
+                  num_threads);
         },
         py::arg("x"), py::arg("dictionary"), py::kw_only(), py::arg("max_active"),
         py::arg("tolerance") = 0.0, py::arg("codes") = py::none(), py::arg("counts") = py::none(),
@@ -212,18 +233,19 @@ void init_lasso(py::module_& m) {
     m.def(
         "lasso_workspace",
         [](int64_t signals, int64_t features, int64_t atoms, const std::string& dtype, bool slabs,
-           int64_t max_active, py::object num_threads) {
+           int64_t max_active, bool missing, py::object num_threads) {
             const char* op = "lasso_workspace";
             const Call call(op, num_threads);
             const DType type = float_dtype(dtype, op);
-            const LassoShape shape{signals, features, atoms, slabs, max_active};
+            const LassoShape shape{signals, features, atoms, slabs, max_active, missing};
             check_lasso_sizes(op, shape, type);
             return visit_float(type, [&]<class T>() {
                 return Call::publish(functions<T>(call.target()).workspace(shape, call.target()));
             });
         },
         py::arg("signals"), py::arg("features"), py::arg("atoms"), py::arg("dtype"),
-        py::arg("slabs") = false, py::arg("max_active") = 0, py::arg("num_threads") = py::none());
+        py::arg("slabs") = false, py::arg("max_active") = 0, py::arg("missing") = false,
+        py::arg("num_threads") = py::none());
 }
 
 }  // namespace layerwise

@@ -43,8 +43,11 @@ struct LassoRun {
                                                    at<char>(layout.packed_phi), target);
         if (status != Status::ok) return status;
         T* gram = at<T>(layout.gram);
-        status = multiply_phi(dense_operand(phi), gram, layout.ld, at<char>(layout.gram_gemm),
-                              layout.gram_gemm_bytes, target);
+        if (args.gram.data)
+            copy_gram(gram);
+        else
+            status = multiply_phi(dense_operand(phi), gram, layout.ld, at<char>(layout.gram_gemm),
+                                  layout.gram_gemm_bytes, target);
         for (int64_t j = 0; j < shape.atoms; ++j) {
             for (int64_t i = shape.atoms; i < layout.ld; ++i) gram[j * layout.ld + i] = T(0);
             note_square(gram[j * layout.ld + j]);
@@ -58,15 +61,12 @@ struct LassoRun {
         longest = norm > longest ? norm : longest;
     }
 
-    // The atoms in float64, for the residual form.
-    void copy_atoms() {
-        const Matrix<const T>& phi = args.phi;
-        double* out = at<double>(layout.atoms);
-        for (int64_t j = 0; j < layout.residual.padded; ++j, out += layout.width) {
-            const int64_t inside = j < shape.atoms ? shape.features : 0;
-            const T* row = phi.data + j * phi.row_stride;
-            for (int64_t k = 0; k < inside; ++k) out[k] = row[k * phi.col_stride];
-            for (int64_t k = inside; k < layout.width; ++k) out[k] = 0;
+    void copy_gram(T* gram) const {
+        const Matrix<const T>& given = args.gram;
+        for (int64_t j = 0; j < shape.atoms; ++j) {
+            const T* row = given.data + j * given.row_stride;
+            for (int64_t i = 0; i < shape.atoms; ++i)
+                gram[j * layout.ld + i] = row[i * given.col_stride];
         }
     }
 
@@ -84,14 +84,14 @@ struct LassoRun {
                 .max_iterations = args.max_iterations};
     }
 
-    // Half the tolerance: the codes are rounded afterwards.
+    // In float32 half the tolerance: the codes are rounded afterwards.
     LassoModel<double> residual_model() const {
         LassoModel<double> m{};
         m.atoms = shape.atoms;
         m.padded = layout.residual.padded;
         m.capacity = layout.residual.capacity;
         m.alpha = args.alpha;
-        m.tolerance = 0.5 * args.tolerance;
+        m.tolerance = (sizeof(T) == 4 ? 0.5 : 1.0) * args.tolerance;
         m.unit = unit();
         m.nonnegative = args.nonnegative;
         m.max_iterations = args.max_iterations;
@@ -118,17 +118,18 @@ struct LassoRun {
                (args.alpha == T(0) && !is_pursuit());
     }
 
+    T gram_square(int64_t j) const { return at<const T>(layout.gram)[j * layout.ld + j]; }
+
     // Penalty and ridge of signal i. With alpha = 0 the scale makes r_j relative to what it could
-    // be, in units of unit(); a pursuit compares r_j / ||phi_j||.
-    template <class U>
-    void fill_penalties(const SolverLayout& l, char* memory, int64_t i, U energy,
-                        LassoSignal<U>& signal) const {
+    // be, in units of unit(); a pursuit compares r_j / ||phi_j||. square(j) is ||phi_j||^2.
+    template <class U, class Square>
+    void fill_penalties(const SolverLayout& l, char* memory, int64_t i, LassoSignal<U>& signal,
+                        Square square) const {
         U* penalty = solver_vector<U>(l, memory, vector_penalty);
         U* inverse = solver_vector<U>(l, memory, vector_inverse_penalty);
         U* ridge = solver_vector<U>(l, memory, vector_ridge);
         const Matrix<const T>&w = args.weights, &q = args.ridge;
-        const T* gram = at<const T>(layout.gram);
-        const U scale = is_pursuit() ? U(1) : U(unit()) * U(unit()) * energy;
+        const U scale = is_pursuit() ? U(1) : U(unit()) * U(unit()) * signal.energy;
         for (int64_t j = 0; j < l.padded; ++j) {
             const bool inside = j < shape.atoms;
             const T weight = w.data && inside ? w.data[i * w.row_stride + j * w.col_stride] : T(1);
@@ -136,9 +137,9 @@ struct LassoRun {
             penalty[j] = U(args.alpha) * U(weight);
             inverse[j] = U(1) / penalty[j];
             if (args.alpha != T(0)) continue;
-            const U square = inside ? (gram[j * layout.ld + j] + ridge[j]) * scale : U(0);
+            const U most = inside ? (square(j) + ridge[j]) * scale : U(0);
             penalty[j] = U(0);
-            inverse[j] = square > U(0) ? U(1) / __builtin_sqrt(square) : U(0);
+            inverse[j] = most > U(0) ? U(1) / __builtin_sqrt(most) : U(0);
         }
         set_penalties(l, memory, signal);
     }
@@ -151,30 +152,50 @@ struct LassoRun {
     }
 
     // The start's non-zeros into the scratch; the gap becomes NaN where they are not finite.
-    void read_start(int64_t i, const LassoSignal<T>& signal, LassoScratch<T>& s) const {
+    template <class U>
+    void read_start(int64_t i, const LassoSignal<U>& signal, LassoScratch<U>& s) const {
         s.size = 0;
         if (!args.has_start) return;
         for_each_entry(args.start, i, [&](int64_t j, T value) {
             if (value == T(0) || (args.nonnegative && value < T(0))) return;
-            if (signal.penalty && signal.penalty[j] > max_finite<T>) return;  // barred
-            if (!is_finite(value)) s.gap = T(__builtin_nan(""));
+            if (signal.penalty && signal.penalty[j] > max_finite<U>) return;  // barred
+            if (!is_finite(value)) s.gap = U(__builtin_nan(""));
             s.atom[s.size] = static_cast<int32_t>(j);
             s.code[s.size++] = value;
         });
     }
 
-    // Signal i in float64 from the codes in s, which receives those that it ends with.
-    void solve_wide(int64_t i, char* memory, LassoScratch<T>& s) const {
-        const SolverLayout& l = layout.residual;
+    // A signal in float64 over atoms of this width, its x zeros so far.
+    ResidualSignal wide_signal(char* memory, const double* atoms, int64_t width) const {
         auto* x = reinterpret_cast<double*>(memory + layout.residual_vectors);
-        const int64_t width = layout.width;
-        const ResidualSignal own{at<const double>(layout.atoms), width, x, x + width,
-                                 x + 2 * width};
         for (int64_t k = 0; k < width; ++k) x[k] = 0;
-        for_each_entry(args.x, i, [&](int64_t k, T value) { x[k] = value; });
+        return {atoms, width, x, x + width, x + 2 * width};
+    }
+
+    static LassoSignal<double> with_energy(const ResidualSignal& own) {
         LassoSignal<double> signal{};
-        for (int64_t k = 0; k < width; ++k) signal.energy += x[k] * x[k];
-        fill_penalties(l, memory, i, signal.energy, signal);
+        for (int64_t k = 0; k < own.width; ++k) signal.energy += own.x[k] * own.x[k];
+        return signal;
+    }
+
+    // From the codes in `wide`; s receives those that it ends with.
+    void solve_wide(const ResidualSignal& own, const LassoSignal<double>& signal,
+                    LassoScratch<double>& wide, bool descend, LassoScratch<T>& s) const {
+        solve_residual(own, residual_model(), signal, wide, descend, sizeof(T) == 4);
+        s.size = wide.size;
+        for (int64_t e = 0; e < s.size; ++e)
+            s.atom[e] = wide.atom[e], s.code[e] = static_cast<T>(wide.code[e]);
+        s.gap = static_cast<T>(wide.gap);
+    }
+
+    // Signal i in float64 from the codes in s, which receives those that it ends with.
+    void finish_wide(int64_t i, char* memory, LassoScratch<T>& s) const {
+        const SolverLayout& l = layout.residual;
+        const ResidualSignal own =
+            wide_signal(memory, at<const double>(layout.atoms), layout.width);
+        for_each_entry(args.x, i, [&](int64_t k, T value) { own.x[k] = value; });
+        LassoSignal<double> signal = with_energy(own);
+        fill_penalties(l, memory, i, signal, [&](int64_t j) { return gram_square(j); });
         LassoScratch<double> wide = solver_scratch<double>(l, memory);
         wide.size = 0;
         const bool worse = !(s.gap <= T(1));  // than no codes
@@ -184,18 +205,42 @@ struct LassoRun {
             wide.code[wide.size++] = s.code[e];
         }
         wide.iterations = s.iterations;
-        solve_residual(own, residual_model(), signal, wide);
-        s.size = wide.size;
-        for (int64_t e = 0; e < s.size; ++e)
-            s.atom[e] = wide.atom[e], s.code[e] = static_cast<T>(wide.code[e]);
+        solve_wide(own, signal, wide, false, s);
+    }
+
+    // Signal i over the features listed, into s.
+    void solve_observed(int64_t i, char* memory, const int64_t* features, int64_t count,
+                        LassoScratch<T>& s) const {
+        const SolverLayout& l = layout.residual;
+        auto* atoms = reinterpret_cast<double*>(memory + layout.observed_atoms);
+        const ResidualSignal own = wide_signal(memory, atoms, round_up(count, lanes<double>));
+        for (int64_t e = 0; e < count; ++e) own.x[e] = dense_entry(args.x, i, features[e]);
+        LassoSignal<double> signal = with_energy(own);
+        LassoScratch<double> wide = solver_scratch<double>(l, memory);
+        wide.gap = finite && is_finite(static_cast<T>(signal.energy)) ? 0.0 : __builtin_nan("");
         s.gap = static_cast<T>(wide.gap);
+        if (wide.gap != 0 || !(signal.energy > 0) || stop_requested()) return;
+        copy_atoms(args.phi, l.padded, count, [&](int64_t e) { return features[e]; }, atoms);
+        fill_penalties(l, memory, i, signal, [&](int64_t j) {
+            double square = 0;
+            for (int64_t k = 0; k < own.width; ++k)
+                square += atoms[j * own.width + k] * atoms[j * own.width + k];
+            return square;
+        });
+        wide.iterations = 0;
+        read_start(i, signal, wide);
+        s.gap = static_cast<T>(wide.gap);
+        if (wide.gap == 0) solve_wide(own, signal, wide, descends_from(wide.size), s);
+    }
+
+    bool descends_from(int64_t active) const {
+        return args.method == LassoMethod::coordinate_descent || active > most_active / 2;
     }
 
     void solve(int64_t i, char* memory, const LassoModel<T>& m, const LassoSignal<T>& signal,
                LassoScratch<T>& s) const {
         if (is_pursuit()) return solve_matching_pursuit(m, signal, s);
-        const bool descend =
-            args.method == LassoMethod::coordinate_descent || s.size > most_active / 2;
+        const bool descend = descends_from(s.size);
         const Outcome outcome = descend ? Outcome::unable : solve_active_set(m, signal, s);
         if (outcome == Outcome::ended) return;
         // float32 leaves what its rounding stops to float64, and only a crowd of active atoms to
@@ -203,7 +248,7 @@ struct LassoRun {
         const bool crowd = descend || s.size >= m.capacity;
         if (crowd || sizeof(T) == 8) solve_coordinate_descent(m, signal, s);
         const bool given_up = is_done(m, signal, s) || s.iterations >= m.max_iterations;
-        if (sizeof(T) == 4 && !given_up) solve_wide(i, memory, s);
+        if (sizeof(T) == 4 && !given_up) finish_wide(i, memory, s);
     }
 
     // The codes of signal i, which lie in any order in the scratch, at `indices` and `values` with
@@ -234,16 +279,22 @@ struct LassoRun {
     // signals share are filled in once a task.
     void code(int64_t i, char* memory, const LassoModel<T>& m, T* c, LassoScratch<T>& s,
               bool* filled) const {
+        s.size = s.iterations = 0;
+        if (shape.missing) {
+            auto* features = reinterpret_cast<int64_t*>(memory + layout.observed);
+            const int64_t count = list_observed(args, i, features);
+            if (count < shape.features) return solve_observed(i, memory, features, count, s);
+        }
         LassoSignal<T> signal{};
         signal.c = c;
         signal.energy = energy_of(args.x, i);
         s.gap = finite && is_finite(signal.energy) ? T(0) : T(__builtin_nan(""));
-        s.size = s.iterations = 0;
         if (s.gap != T(0) || !(signal.energy > T(0))) return;
         for (int64_t j = shape.atoms; j < m.padded; ++j) c[j] = T(0);
         if (is_general()) {
             if (!*filled || has_own_penalties())
-                fill_penalties(layout.solver, memory, i, signal.energy, signal);
+                fill_penalties(layout.solver, memory, i, signal,
+                               [&](int64_t j) { return gram_square(j); });
             set_penalties(layout.solver, memory, signal);
             *filled = true;
         }
@@ -276,7 +327,10 @@ struct LassoRun {
     }
 
     Status run() {
-        if (has_residual_form<T>(shape)) copy_atoms();
+        if (may_finish_wide<T>(shape))
+            copy_atoms(
+                args.phi, layout.residual.padded, shape.features, [](int64_t k) { return k; },
+                at<double>(layout.atoms));
         const Status status = make_gram();
         if (status != Status::ok) return status;
         const double flops = static_cast<double>(task_signals * shape.atoms) *
@@ -288,8 +342,9 @@ struct LassoRun {
 
 template <class T>
 static Status run(const LassoArgs<T>& args, const Target& target) {
-    const LassoShape shape{operand_rows(args.x), args.phi.cols, args.phi.rows,
-                           args.codes.data == nullptr, args.max_active};
+    const LassoShape shape{operand_rows(args.x), args.phi.cols,
+                           args.phi.rows,        args.codes.data == nullptr,
+                           args.max_active,      args.nan_missing || args.missing.data != nullptr};
     return LassoRun<T>{args, target, shape, lasso_layout<T>(shape, target)}.run();
 }
 

@@ -1,5 +1,5 @@
-// What a row says: its square norm, its entries. Include from
-// *_cpu.cpp files only.
+// What a row says: its square norm, its entries, which of them are there; atoms in float64. Include
+// from *_cpu.cpp files only.
 #pragma once
 
 #include "core/operand.h"
@@ -49,6 +49,11 @@ LW_INLINE bool is_finite(T x) {
     return x - x == T(0);
 }
 
+template <class T>
+LW_INLINE T dense_entry(const Operand<T>& x, int64_t i, int64_t k) {
+    return x.dense.data[i * x.dense.row_stride + k * x.dense.col_stride];
+}
+
 // visit(j, value) for what row i lists, or holds where it is dense.
 template <class T, class Visit>
 LW_INLINE void for_each_entry(const Operand<T>& x, int64_t i, Visit visit) {
@@ -58,9 +63,35 @@ LW_INLINE void for_each_entry(const Operand<T>& x, int64_t i, Visit visit) {
         return;
     }
     for (int64_t j = 0; j < operand_cols(x); ++j)
-        visit(j, x.encoding == Encoding::bits
-                     ? T(bit_at(x.bits, i, j))
-                     : x.dense.data[i * x.dense.row_stride + j * x.dense.col_stride]);
+        visit(j, x.encoding == Encoding::bits ? T(bit_at(x.bits, i, j)) : dense_entry(x, i, j));
+}
+
+// The features that row i of dense x is not missing, ascending; how many.
+template <class T>
+LW_INLINE int64_t list_observed(const LassoArgs<T>& args, int64_t i, int64_t* features) {
+    const Matrix<const uint8_t>& missing = args.missing;
+    int64_t count = 0;
+    for (int64_t k = 0; k < args.x.dense.cols; ++k) {
+        const T value = dense_entry(args.x, i, k);
+        if (args.nan_missing && value != value) continue;
+        if (missing.data && missing.data[i * missing.row_stride + k * missing.col_stride]) continue;
+        features[count++] = k;
+    }
+    return count;
+}
+
+// Atoms over `count` features, feature(e) being the e-th, with zeros up to `rows` atoms and a whole
+// number of vectors.
+template <class T, class Feature>
+LW_INLINE void copy_atoms(const Matrix<const T>& phi, int64_t rows, int64_t count, Feature feature,
+                          double* out) {
+    const int64_t width = round_up(count, lanes<double>);
+    for (int64_t j = 0; j < rows; ++j, out += width) {
+        const int64_t inside = j < phi.rows ? count : 0;
+        const T* row = phi.data + j * phi.row_stride;
+        for (int64_t e = 0; e < inside; ++e) out[e] = row[feature(e) * phi.col_stride];
+        for (int64_t e = inside; e < width; ++e) out[e] = 0;
+    }
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

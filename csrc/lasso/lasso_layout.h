@@ -105,6 +105,8 @@ struct LassoLayout {
     size_t gemm_bytes, correlations;
     SolverLayout solver, residual;
     size_t residual_vectors;  // x, its residual, correlations
+    size_t observed;          // features of a signal with missing entries, and
+    size_t observed_atoms;    // (padded, width or less): the atoms there
     size_t total;
 };
 
@@ -115,9 +117,9 @@ LW_INLINE Target one_thread(const Target& target) {
     return alone;
 }
 
-// Whether a call may solve signals in residual form.
+// Whether a call may finish signals in float64.
 template <class T>
-LW_INLINE bool has_residual_form(const LassoShape& shape) {
+LW_INLINE bool may_finish_wide(const LassoShape& shape) {
     return sizeof(T) == 4 && shape.max_active == 0;
 }
 
@@ -126,8 +128,9 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     LassoLayout l{};
     const GemmFunctions<T>& gemm = gemm_functions<T>();
     const int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-    const bool residual = has_residual_form<T>(shape);
+    const bool wide = may_finish_wide<T>(shape);
     const int64_t padded = round_up(max_of(shape.atoms, 1), block_width<T>);
+    const int64_t rows = round_up(max_of(shape.atoms, 1), block_width<double>);
     l.ld = padded + line;
     Taker taker;
     if (shape.slabs) {
@@ -136,10 +139,7 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
         l.slab_values = slabs.values;
     }
     l.width = round_up(shape.features, lanes<double>);
-    if (residual) {
-        const int64_t rows = round_up(max_of(shape.atoms, 1), block_width<double>);
-        l.atoms = take(taker, rows * l.width, sizeof(double));
-    }
+    if (wide) l.atoms = take(taker, rows * l.width, sizeof(double));
     const auto packed = static_cast<int64_t>(gemm.packed_b_bytes(shape.features, shape.atoms));
     l.packed_phi = take(taker, packed, 1);
     l.gram = take(taker, shape.atoms * l.ld, sizeof(T));
@@ -153,10 +153,14 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     const int64_t active =
         shape.max_active > 0 ? shape.max_active : min_of(shape.atoms, most_active);
     l.solver = take_solver<T>(own, shape.atoms, active);
-    if (residual) {
+    if (wide || shape.missing) {
         const int64_t most = min_of(max_of(shape.features, most_active), most_active_residual);
         l.residual = take_solver<double>(own, shape.atoms, min_of(shape.atoms, most));
         l.residual_vectors = take(own, 2 * l.width + l.residual.padded, sizeof(double));
+    }
+    if (shape.missing) {
+        l.observed = take(own, shape.features, sizeof(int64_t));
+        l.observed_atoms = take(own, rows * l.width, sizeof(double));
     }
     l.thread_bytes = own.at;
     const size_t all_threads = static_cast<size_t>(target.num_threads) * l.thread_bytes;

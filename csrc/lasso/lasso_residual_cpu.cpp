@@ -1,4 +1,5 @@
-// Signals in residual form: those of float32 that its rounding keeps from the tolerance.
+// Signals in residual form: those with missing entries, and those of float32 that its rounding
+// keeps from the tolerance.
 #include "lasso/lasso_active_set.h"
 #include "lasso/lasso_cd.h"
 #include "lasso/lasso_residual.h"
@@ -6,9 +7,11 @@
 namespace layerwise::LW_ISA_NAMESPACE {
 
 void solve_residual(const ResidualSignal& own, const LassoModel<double>& model,
-                    const LassoSignal<double>& signal, LassoScratch<double>& s) {
+                    const LassoSignal<double>& signal, LassoScratch<double>& s, bool descend,
+                    bool single) {
     const ResidualForm form{model, signal, own};
-    if (solve_active_set(form, s) == Outcome::unable) solve_coordinate_descent(form, s);
+    if (descend || solve_active_set(form, s) == Outcome::unable) solve_coordinate_descent(form, s);
+    if (!single) return;
     for (int64_t i = 0; i < s.size; ++i)
         s.code[i] = static_cast<double>(static_cast<float>(s.code[i]));
     const double top = form.refresh(s);

@@ -131,13 +131,13 @@ LW_INLINE void for_each_peak(const LassoModel<T>& model, const LassoSignal<T>& s
         const Vec<T> peak = load(s.peaks + b / block_vectors);
         for (uint64_t left = movemask<T>(peak >= bar); left != 0; left &= left - 1) {
             const int lane = __builtin_ctzll(left);
-            int64_t j = b;
-            for (;; j += lanes<T>) {
+            for (int64_t j = b; j < b + block_width<T>; j += lanes<T>) {
                 Vec<T> ratio = magnitude<T>(load(s.r + j), mask);
                 if (general) ratio *= load(signal.inverse_penalty + j);
-                if (movemask<T>(ratio == peak) >> lane & 1) break;
+                if (!(movemask<T>(ratio == peak) >> lane & 1)) continue;
+                visit(j + lane);
+                break;
             }
-            visit(j + lane);
         }
     }
 }
@@ -255,9 +255,9 @@ struct ResidualSignal {
     double* correlations;  // (padded,)
 };
 
-// Goes on from the codes in the scratch; in the end they are rounded to float32, and the gap is
-// that of the rounded ones.
+// Goes on from the codes in the scratch, where `descend` by coordinate descent. Where `single` they
+// are rounded to float32 in the end, and the gap is that of the rounded ones.
 void solve_residual(const ResidualSignal&, const LassoModel<double>&, const LassoSignal<double>&,
-                    LassoScratch<double>&);
+                    LassoScratch<double>&, bool descend, bool single);
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

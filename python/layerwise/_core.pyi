@@ -186,6 +186,9 @@ def lasso(
     ridge: _Array | None = None,
     nonnegative: bool = False,
     start: _Matrix | None = None,
+    gram: _Array | None = None,
+    missing: _Array | None = None,
+    nan_missing: bool = False,
     tolerance: float = 1e-4,
     max_iterations: int = 1000,
     method: Literal["auto", "active_set", "coordinate_descent"] = "auto",
@@ -239,6 +242,7 @@ def lasso_workspace(
     dtype: _Dtype,
     slabs: bool = False,
     max_active: int = 0,
+    missing: bool = False,
     num_threads: _Where = None,
 ) -> int: ...
 def omp(

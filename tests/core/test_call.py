@@ -180,7 +180,7 @@ def test_an_op_without_cuda_kernels_says_so(ab):
     a, b = ab
     on_gpu = (0, 0)
     with pytest.raises(TypeError, match="lasso_workspace: .* no CUDA kernel in this build"):
-        _core.lasso_workspace(4, 5, 6, "float32", False, 0, on_gpu)
+        _core.lasso_workspace(4, 5, 6, "float32", num_threads=on_gpu)
     if _core.config()["cuda"]["toolkit"] is None:
         with pytest.raises(TypeError, match="gemm: .* no CUDA kernel in this build"):
             _core.gemm(a, b, mean=np.empty((6, 4)), num_threads=on_gpu)

@@ -42,6 +42,7 @@ def code_rows(
     num_threads: int | None,
     workspace: Workspace | None,
     max_active: int = 0,
+    incomplete: bool = False,
     **options: Any,
 ) -> tuple[Any, Array]:
     """Run the kernel named as the op.
@@ -58,6 +59,8 @@ def code_rows(
         Arguments of N rows, or of one row or None for all.
     num_threads, workspace, max_active, options
         Passed on.
+    incomplete : bool
+        Whether entries of x may be missing.
 
     Returns
     -------
@@ -72,7 +75,9 @@ def code_rows(
         options["max_active"] = max_active
 
     def scratch(rows: int) -> Any:
-        nbytes = compiled.lasso_workspace(rows, d, k, call.dtype, slabs, max_active, where)
+        nbytes = compiled.lasso_workspace(
+            rows, d, k, call.dtype, slabs, max_active, incomplete, where
+        )
         return call.scratch(nbytes, workspace)
 
     if not slabs:

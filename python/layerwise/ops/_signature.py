@@ -16,7 +16,7 @@ from .config import resolve_threads
 from .random import Philox
 from .workspace import Workspace
 
-__all__ = ["Call", "Signature"]
+__all__ = ["Call", "Signature", "is_encoded"]
 
 _FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _DENSE = "an array of NumPy, torch or CuPy"
@@ -26,7 +26,9 @@ _WANTED = {
     "csc": _DENSE + ", or a scipy.sparse CSC matrix",
     "bits": "a BitMatrix",
     "int": _DENSE,
+    "bool": _DENSE,
 }
+_DTYPES = {"int": ("int32", "int64"), "bool": ("bool",)}  # of kinds that are not floats
 _ANY = ("...",)  # one axis, whose size is the whole shape
 
 
@@ -90,7 +92,7 @@ class Call:
                     f"{self.op}: a BitMatrix must be in host memory for the reference; "
                     f"got one on {x.library.device}"
                 )
-        return [x if x is None or _is_encoded(x) else to_numpy(x) for x in self.operands]
+        return [x if x is None or is_encoded(x) else to_numpy(x) for x in self.operands]
 
     def result(self, values: np.ndarray) -> Array:
         """Convert a result of the reference to the caller's dtype and library."""
@@ -114,8 +116,8 @@ class Signature:
     **operands : str
         Axes of each argument in order, as in ``w="F D"``. A trailing word changes what is taken:
         ``*`` also a BitMatrix or CSR matrix, ``csc`` also a CSC matrix, ``bits`` only a BitMatrix,
-        ``int`` int32 or int64 in place of floats. A final ``?`` makes the argument optional.
-        ``...`` is any shape.
+        ``int`` int32 or int64 and ``bool`` bool in place of floats. A final ``?`` makes the
+        argument optional. ``...`` is any shape.
     """
 
     def __init__(self, op: str, /, **operands: str) -> None:
@@ -141,7 +143,7 @@ class Signature:
             own: Library | None = NUMPY
             plain = type(x) is np.ndarray and x.flags.aligned
             own_dtype = _FLOATS.get(x.dtype) if plain else None
-            if own_dtype is None or operand.kind in ("bits", "int"):
+            if own_dtype is None or operand.kind in ("bits", *_DTYPES):
                 x, own, own_dtype = self._classify(operand, x)
             if own_dtype != dtype and own_dtype:
                 if dtype:
@@ -205,7 +207,7 @@ class Signature:
                         f"got a BitMatrix on {x.library.device} (copy it by {operand.name}.to(x), "
                         "x being one of the arrays)"
                     )
-            elif x is not None and _is_encoded(x):
+            elif x is not None and is_encoded(x):
                 raise TypeError(
                     f"{self.op}: {operand.name} must be an array or a BitMatrix on "
                     f"{library.device}, as there are no CUDA kernels for CSR; got {_type_name(x)}"
@@ -233,14 +235,14 @@ class Signature:
             )
 
     def _dtype(self, operand: _Operand, x: Any) -> str:
-        """Tell the float dtype of `x`, "" where integers are asked for; refuse all others."""
+        """Tell the float dtype of `x`, "" where others are asked for; refuse what is neither."""
         name = _dtype_name(x)
-        accepted = ("int32", "int64") if operand.kind == "int" else ("float32", "float64")
+        accepted = _DTYPES.get(operand.kind, ("float32", "float64"))
         if name not in accepted:
             raise TypeError(
                 f"{self.op}: {operand.name} must be {' or '.join(accepted)}; got {name}"
             )
-        return "" if operand.kind == "int" else name
+        return "" if operand.kind in _DTYPES else name
 
     def _refuse_sizes(
         self,
@@ -268,7 +270,7 @@ class Signature:
         found = [
             f"{operand.name} {_dtype_name(x)}"
             for operand, x in zip(self.operands, values, strict=True)
-            if operand.kind != "int" and hasattr(x, "dtype")
+            if operand.kind not in _DTYPES and hasattr(x, "dtype")
         ]
         raise TypeError(f"{self.op}: all float arrays must have one dtype; got {', '.join(found)}")
 
@@ -281,7 +283,8 @@ class Signature:
         raise TypeError(f"{self.op}: all arrays must be on one device; got {', '.join(found)}")
 
 
-def _is_encoded(x: Any) -> bool:
+def is_encoded(x: Any) -> bool:
+    """Tell whether `x` is a BitMatrix or a sparse matrix."""
     return isinstance(x, BitMatrix) or hasattr(x, "indptr")
 
 

@@ -13,14 +13,15 @@ from ._arrays import Array, Matrix, to_numpy
 from ._backend import use_reference
 from ._checks import check_choice, check_integer, check_numbers
 from ._codes import FORMATS, code_rows, in_format
-from ._signature import Call, Signature
+from ._signature import Call, Signature, is_encoded
 from .workspace import Workspace
 
 __all__ = ["LassoCodes", "lasso"]
 
 _LASSO = Signature(
-    "lasso", x="N D *", dictionary="K D", weights="W K ?", ridge="Q K ?", start="N K * ?"
-)
+    "lasso", x="N D *", dictionary="K D", weights="W K ?", ridge="Q K ?", start="N K * ?",
+    gram="K K ?", missing="N D bool ?",
+)  # fmt: skip
 _METHODS = ("auto", "active_set", "coordinate_descent")
 
 
@@ -48,6 +49,8 @@ def lasso(
     ridge: Array | None = None,
     positive: bool = False,
     start: Matrix | None = None,
+    gram: Array | None = None,
+    missing: Array | str | None = None,
     tol: float = 1e-4,
     max_iter: int = 1000,
     method: str = "auto",
@@ -76,6 +79,14 @@ def lasso(
         Keep codes >= 0.
     start : array, BitMatrix or CSR matrix of shape (N, K), optional
         Codes to start from; zeros by default.
+    gram : array of shape (K, K), optional
+        ``Phi Phi'``, where it is at hand, as for other signals over the same dictionary; made here
+        by default. That it is symmetric and belongs to the dictionary is up to the caller but for
+        its diagonal, the square norms of the atoms, which are compared.
+    missing : "nan" or array of bool of shape (N, D), optional
+        Entries of x, a dense array, that were not observed: those that are NaN, or those where it
+        is True. They leave the sums over features: ``||x - a Phi||^2`` and ``||x||^2`` run over
+        what is observed of a signal, without which its code is zero.
     tol : float, default 1e-4
         Relative duality gap at which a signal is done.
     max_iter : int, default 1000
@@ -99,8 +110,9 @@ def lasso(
     TypeError, MemoryError
         As for `gemm`.
     ValueError
-        As for `gemm`; also if the signals or atoms are not finite, if alpha, a weight, a ridge or
-        the tolerance is negative or NaN, or a weight is 0.
+        As for `gemm`; also if observed signals, atoms or the Gram matrix are not finite, if alpha,
+        a weight, a ridge or the tolerance is negative or NaN, a weight is 0, or the Gram matrix is
+        that of other atoms.
 
     Warns
     -----
@@ -114,6 +126,10 @@ def lasso(
     A signal's code depends on no other signal and not on the number of threads, to the last bit.
     Where rounding keeps float32 from the tolerance, a signal is solved on in float64 and its codes
     are rounded at the end: relative gaps of about ``1e-7 ||a||_1 ||a||_2 / alpha`` may be left.
+
+    Signals with missing entries share no Gram matrix: each is solved in float64 on a copy of what
+    the atoms have where it is observed, which takes many times as long. The others are coded as
+    ever.
 
     References
     ----------
@@ -131,11 +147,25 @@ def lasso(
     >>> from layerwise.ops import lasso
     >>> lasso(np.array([[3.0, 0.5]]), np.eye(2), 1.0)
     LassoCodes(codes=array([[2., 0.]]), gap=array([0.]))
+
+    The second entry was not observed, and the code says what it may have been:
+
+    >>> phi = np.array([[0.6, 0.8]])
+    >>> codes = lasso(np.array([[3.0, np.nan]]), phi, 0.36, missing="nan").codes
+    >>> codes, codes @ phi
+    (array([[4.]]), array([[2.4, 3.2]]))
     """
-    call = _LASSO(x, dictionary, _as_rows(weights), _as_rows(ridge), start)
+    w, q, marks = _as_rows(weights), _as_rows(ridge), _marks(missing)
+    call = _LASSO(x, dictionary, w, q, start, gram, marks)
     options = _check_options(alpha, tol, max_iter, method)
     check_choice("lasso", "format", format, FORMATS)
     _check_rows(call)
+    _check_gram(call)
+    if missing is not None and is_encoded(call.operands[0]):
+        raise TypeError(
+            "lasso: x must be a dense array where entries are missing; "
+            "got a BitMatrix or CSR matrix"
+        )
     if options["alpha"] == 0.0:
         warnings.warn(
             "lasso: alpha should be above 0; got 0, which asks for least squares without a penalty",
@@ -143,22 +173,31 @@ def lasso(
         )
     options["positive"] = bool(positive)
     if use_reference():
-        result = _run_reference(call, options, format)
+        result = _run_reference(call, options, format, missing)
     else:
-        x, dictionary, *rows = call.operands
-        by_row = dict(zip(("weights", "ridge", "start"), rows, strict=True))
+        x, dictionary, weights, ridge, start, gram, marks = call.operands
+        by_row = {"weights": weights, "ridge": ridge, "start": start, "missing": marks}
         codes, gap = code_rows(
-            call, x, dictionary, "gap", format=format, by_row=by_row, num_threads=num_threads,
-            workspace=workspace, **_keywords(options),
+            call, x, dictionary, "gap", format=format, by_row=by_row, gram=gram,
+            incomplete=missing is not None, nan_missing=isinstance(missing, str),
+            num_threads=num_threads, workspace=workspace, **_keywords(options),
         )  # fmt: skip
         result = LassoCodes(codes, gap)
-    _judge(call, result.gap, options)
+    _judge(call, result.gap, options, incomplete=missing is not None)
     return result
 
 
 def _as_rows(values: Any) -> Any:
     """One weight an atom, (K,), as the matrix (1, K)."""
     return values[None] if getattr(values, "ndim", 0) == 1 else values
+
+
+def _marks(missing: Any) -> Array | None:
+    """Give the array that marks missing entries, if one does."""
+    if not isinstance(missing, str):
+        return missing
+    check_choice("lasso", "missing", missing, ("nan",))
+    return None
 
 
 def _check_options(alpha: float, tol: float, max_iter: int, method: str) -> dict[str, Any]:
@@ -174,7 +213,7 @@ def _check_options(alpha: float, tol: float, max_iter: int, method: str) -> dict
 
 def _check_rows(call: Call) -> None:
     """Weights and ridges: one row for all signals or one each, of values in their ranges."""
-    _, _, weights, ridge, _ = call.operands
+    weights, ridge = call.operands[2:4]
     for name, values, axis in (("weights", weights, "W"), ("ridge", ridge, "Q")):
         if values is None:
             continue
@@ -191,7 +230,25 @@ def _check_rows(call: Call) -> None:
             raise ValueError(f"lasso: {name} must be {bound}; got {host[~valid][0]}")
 
 
-def _judge(call: Call, gap: Array, options: dict[str, Any]) -> None:
+def _check_gram(call: Call) -> None:
+    """Check that a Gram matrix is finite and has the square norms of the atoms on its diagonal."""
+    if call.operands[5] is None:
+        return
+    phi, gram = to_numpy(call.operands[1]), to_numpy(call.operands[5])
+    if not np.isfinite(gram).all():
+        raise ValueError("lasso: gram must be finite; got NaN or infinity")
+    squares, found = np.einsum("kd,kd->k", phi, phi), gram.diagonal()
+    with np.errstate(invalid="ignore"):  # atoms that are not finite: the kernel tells
+        wrong = np.flatnonzero(np.abs(found - squares) > np.sqrt(np.finfo(phi.dtype).eps) * squares)
+    if wrong.size:
+        raise ValueError(
+            "lasso: gram must be dictionary @ dictionary.T, with the square norms of the atoms on "
+            f"its diagonal; got {found[wrong[0]]:g} for atom {wrong[0]}, of square norm "
+            f"{squares[wrong[0]]:g}"
+        )
+
+
+def _judge(call: Call, gap: Array, options: dict[str, Any], *, incomplete: bool) -> None:
     """Refuse what is not finite; warn of signals that did not reach the tolerance."""
     gaps = to_numpy(gap)
     worst = gaps.max(initial=0.0)
@@ -201,8 +258,9 @@ def _judge(call: Call, gap: Array, options: dict[str, Any]) -> None:
             raise ValueError("lasso: dictionary must be finite; got NaN or infinity")
         rows = np.flatnonzero(np.isnan(gaps))
         names = "x" if start is None else "x and start"
+        observed = " where observed" if incomplete else ""
         raise ValueError(
-            f"lasso: {names} must be finite, the square norms of the signals too; "
+            f"lasso: {names} must be finite{observed}, the square norms of the signals too; "
             f"got {len(rows)} rows that are not, the first is row {rows[0]}"
         )
     if worst > gaps.dtype.type(options["tol"]):
@@ -217,13 +275,14 @@ def _judge(call: Call, gap: Array, options: dict[str, Any]) -> None:
         )
 
 
-def _run_reference(call: Call, options: dict[str, Any], format: str) -> LassoCodes:
-    x, dictionary, weights, ridge, start = call.on_host()
+def _run_reference(call: Call, options: dict[str, Any], format: str, missing: Any) -> LassoCodes:
+    x, dictionary, weights, ridge, start, _, marks = call.on_host()
     named = {name: value for name, value in options.items() if name != "method"}
     with np.errstate(invalid="ignore"):
         codes, gap = reference.lasso(
-            x, dictionary, weights=weights, ridge=ridge, start=start, **named
-        )
+            x, dictionary, weights=weights, ridge=ridge, start=start,
+            missing=missing if marks is None else marks, **named,
+        )  # fmt: skip
     return LassoCodes(in_format(call, codes, format), call.result(gap))
 
 

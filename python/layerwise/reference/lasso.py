@@ -9,6 +9,8 @@ With ``r = (x - a Phi) Phi' - q a`` the dual point ``kappa (x - a Phi)``, where
 
     sum_j (alpha w_j |a_j| - kappa a_j r_j) + 1/2 (1 - kappa)^2 (||x - a Phi||^2 + sum_j q_j a_j^2)
 
+Where entries of x are missing, all of this is over the features that are not.
+
 References
 ----------
 S.-J. Kim, K. Koh, M. Lustig, S. Boyd, D. Gorinevsky (2007). An interior-point method for
@@ -46,6 +48,7 @@ def lasso(
     ridge: Any = None,
     positive: bool = False,
     start: Any = None,
+    missing: Any = None,
     tol: float = 1e-4,
     max_iter: int = 1000,
 ) -> LassoCodes:
@@ -65,6 +68,8 @@ def lasso(
         Whether codes are kept >= 0.
     start : matrix of shape (N, K), optional
         Where the descent starts; zeros by default.
+    missing : "nan" or bool matrix of shape (N, D), optional
+        Entries of x that leave the sums over features: those that are NaN, or True there.
     tol : float
         Relative gap to reach.
     max_iter : int
@@ -80,28 +85,32 @@ def lasso(
     >>> lasso([[3.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]], 1.0)
     LassoCodes(codes=array([[2., 0.]]), gap=array([0.]))
     """
-    x, phi = densify(x), densify(dictionary)
+    phi = densify(dictionary)
+    x, seen = _observed(x, missing)
     shape = (len(x), len(phi))
     w, q = _per_code(weights, 1.0, shape), _per_code(ridge, 0.0, shape)
     codes = np.zeros(shape) if start is None else densify(start).copy()
     if positive:
         np.maximum(codes, 0.0, out=codes)
-    squares = (phi**2).sum(axis=1)
-    codes[:, squares == 0] = 0.0
+    squares = seen @ (phi**2).T
+    codes[squares == 0] = 0.0
 
     def gap() -> Float:
-        return lasso_gap(x, phi, codes, alpha, weights=w, ridge=q, positive=positive)
+        return lasso_gap(
+            x, phi, codes, alpha, weights=w, ridge=q, positive=positive, missing=seen == 0
+        )
 
     for _ in range(max_iter):
         left = gap() > tol
         if not left.any():
             break
-        residual, own = x[left] - codes[left] @ phi, codes[left]
-        for j in np.flatnonzero(squares):
-            target = residual @ phi[j] + squares[j] * own[:, j]
+        residual, own = seen[left] * (x[left] - codes[left] @ phi), codes[left]
+        for j in np.flatnonzero(squares.any(axis=0)):
+            square = np.where(squares[left, j] > 0.0, squares[left, j], np.inf)  # a code of 0
+            target = residual @ phi[j] + squares[left, j] * own[:, j]
             size = np.maximum((target if positive else np.abs(target)) - alpha * w[left, j], 0.0)
-            code = np.sign(target) * size / (squares[j] + q[left, j])
-            residual += np.outer(own[:, j] - code, phi[j])
+            code = np.sign(target) * size / (square + q[left, j])
+            residual += seen[left] * np.outer(own[:, j] - code, phi[j])
             own[:, j] = code
         codes[left] = own
     return LassoCodes(codes, gap())
@@ -116,12 +125,13 @@ def lasso_gap(
     weights: Any = None,
     ridge: Any = None,
     positive: bool = False,
+    missing: Any = None,
 ) -> Float:
     """Duality gap over half the signal's square norm; with alpha = 0 the largest correlation left.
 
     Parameters
     ----------
-    x, dictionary, alpha, weights, ridge, positive
+    x, dictionary, alpha, weights, ridge, positive, missing
         As for `lasso`.
     codes : matrix of shape (N, K)
         Codes to judge.
@@ -137,16 +147,17 @@ def lasso_gap(
     >>> lasso_gap([[3.0]], [[1.0]], [[2.5]], 1.0).round(3)
     array([0.278])
     """
-    x, phi, a = densify(x), densify(dictionary), densify(codes)
+    phi, a = densify(dictionary), densify(codes)
+    x, seen = _observed(x, missing)
     shape = (len(x), len(phi))
     w, q = _per_code(weights, 1.0, shape), _per_code(ridge, 0.0, shape)
-    residual = x - a @ phi
+    residual = seen * (x - a @ phi)
     r = residual @ phi.T - q * a
     energy = (x**2).sum(axis=1)
     size = np.where(positive & (a == 0.0), np.maximum(r, 0.0), np.abs(r))
     with np.errstate(divide="ignore", invalid="ignore"):
         if alpha == 0.0:
-            scale = np.sqrt(((phi**2).sum(axis=1) + q) * energy[:, None])
+            scale = np.sqrt((seen @ (phi**2).T + q) * energy[:, None])
             return np.where(scale > 0.0, size / scale, 0.0).max(axis=1, initial=0.0)
         if positive:
             size = np.maximum(r, 0.0)
@@ -199,6 +210,15 @@ def omp(x: Any, dictionary: Any, *, max_active: int, tol: float = 0.0) -> tuple[
             residual = signal - code @ phi
     residuals = x - codes @ phi
     return codes, (residuals**2).sum(axis=1)
+
+
+def _observed(x: Any, missing: Any) -> tuple[Float, Float]:
+    """Give the signals with zeros for what is missing, and ones for what is not."""
+    x = densify(x)
+    if missing is None:
+        return x, np.ones(x.shape)
+    gone = np.isnan(x) if isinstance(missing, str) else np.asarray(missing)
+    return np.where(gone, 0.0, x), 1.0 - gone
 
 
 def _per_code(values: Any, default: float, shape: tuple[int, int]) -> Float:
