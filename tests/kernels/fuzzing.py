@@ -25,6 +25,13 @@ from . import cases, guarded, harness
 SETTINGS = ("set_num_threads", "wait_for_full_teams")  # undone after each call
 SIZES = [(3, 5, 4), (1, 1, 1), (33, 70, 65), (9, 130, 40), (0, 3, 2)]
 VARIANTS = [{}, {"format": "csr"}, {"packed": True}, {"max_workspace": 1 << 20}, {"num_threads": 2}]
+# Of one op, made of its arrays.
+OWN_VARIANTS = {
+    "lasso": [
+        lambda x, phi: {"missing": "nan"},
+        lambda x, phi: {"missing": x > 0.5, "gram": phi @ phi.T},
+    ]
+}
 
 INTS = [-1, 0, 1, 2, 3, 5, 64, 65, 4096, 4097, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**53, 2**62]
 INTS += [2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**200, -(2**31), -(2**63), -(2**64), True]
@@ -91,10 +98,11 @@ def templates() -> tuple[list[Template], set[tuple[str, str]]]:
     with _recording(found, written):
         for op in cases.OPS:
             for i, (n, d, f) in enumerate(SIZES):
-                for variant in VARIANTS:
+                for variant in (*VARIANTS, *OWN_VARIANTS.get(op, ())):
                     arrays, options = cases.arguments(op, rng, harness.DTYPES[i % 2], n, d, f)
+                    own = variant(*arrays) if callable(variant) else variant
                     try:
-                        cases.call(ops, op, arrays, options | variant)
+                        cases.call(ops, op, arrays, options | own)
                     except (TypeError, ValueError):  # the op has no such option
                         continue
     found += [Template(name, {}) for name in signatures()]

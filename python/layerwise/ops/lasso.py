@@ -196,7 +196,8 @@ def _marks(missing: Any) -> Array | None:
     """Give the array that marks missing entries, if one does."""
     if not isinstance(missing, str):
         return missing
-    check_choice("lasso", "missing", missing, ("nan",))
+    if missing != "nan":
+        raise ValueError(f"lasso: missing must be 'nan' or an array of bool; got {missing!r}")
     return None
 
 
@@ -238,8 +239,9 @@ def _check_gram(call: Call) -> None:
     if not np.isfinite(gram).all():
         raise ValueError("lasso: gram must be finite; got NaN or infinity")
     squares, found = np.einsum("kd,kd->k", phi, phi), gram.diagonal()
-    with np.errstate(invalid="ignore"):  # atoms that are not finite: the kernel tells
-        wrong = np.flatnonzero(np.abs(found - squares) > np.sqrt(np.finfo(phi.dtype).eps) * squares)
+    if not np.isfinite(squares).all():
+        raise ValueError("lasso: dictionary must be finite, the square norms of its atoms too")
+    wrong = np.flatnonzero(np.abs(found - squares) > np.sqrt(np.finfo(phi.dtype).eps) * squares)
     if wrong.size:
         raise ValueError(
             "lasso: gram must be dictionary @ dictionary.T, with the square norms of the atoms on "
