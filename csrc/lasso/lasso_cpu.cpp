@@ -65,8 +65,11 @@ struct LassoRun {
         const Matrix<const T>& given = args.gram;
         for (int64_t j = 0; j < shape.atoms; ++j) {
             const T* row = given.data + j * given.row_stride;
-            for (int64_t i = 0; i < shape.atoms; ++i)
-                gram[j * layout.ld + i] = row[i * given.col_stride];
+            T* out = gram + j * layout.ld;
+            if (given.col_stride == 1)
+                __builtin_memcpy(out, row, static_cast<size_t>(shape.atoms) * sizeof(T));
+            else
+                for (int64_t i = 0; i < shape.atoms; ++i) out[i] = row[i * given.col_stride];
         }
     }
 
