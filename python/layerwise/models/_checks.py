@@ -221,7 +221,13 @@ def _fitting_dtype(x: Any) -> np.dtype[Any]:
 
 
 def read_rows(
-    estimator: Any, x: Any, *, reset: bool, dtype: Any = None, units: Units | None = None
+    estimator: Any,
+    x: Any,
+    *,
+    reset: bool,
+    dtype: Any = None,
+    units: Units | None = None,
+    allow_nan: bool = False,
 ) -> Rows:
     """Validate the data of an estimator and give it the encoding that kernels read.
 
@@ -235,22 +241,25 @@ def read_rows(
         What kernels compute in; by default that of the data.
     units : Units, optional
         Warn about data that these units cannot take.
+    allow_nan : bool
+        Whether dense data may hold NaN.
     """
     rows: Rows
     if isinstance(x, np.memmap) and x.ndim == 2 and x.dtype.kind in "buif":
-        rows = _read_mapped(estimator, x, reset, dtype)
+        rows = _read_mapped(estimator, x, reset, dtype, allow_nan)
     else:
-        rows = _read_array(estimator, x, reset, dtype)
+        rows = _read_array(estimator, x, reset, dtype, allow_nan)
     if units is not None:
         warn_outside(type(estimator).__name__, rows, units)
     return rows
 
 
-def _read_array(estimator: Any, x: Any, reset: bool, dtype: Any) -> Rows:
+def _read_array(estimator: Any, x: Any, reset: bool, dtype: Any, allow_nan: bool = False) -> Rows:
     if isinstance(x, BitMatrix):
         _check_bits(estimator, x, reset)
     else:
-        x = validate_data(estimator, x, accept_sparse="csr", reset=reset)
+        finite = "allow-nan" if allow_nan and not sp.issparse(x) else True
+        x = validate_data(estimator, x, accept_sparse="csr", reset=reset, ensure_all_finite=finite)
         if sp.issparse(x) and x.dtype.kind not in "biuf":
             raise TypeError(
                 f"{type(estimator).__name__}: X must be bool, integer or float; got {x.dtype}"
@@ -282,13 +291,21 @@ def read_training(
     return StreamRows(x, dtype, check=check, dtype_of=_fitting_dtype)
 
 
-def _read_mapped(estimator: Any, x: np.memmap, reset: bool, dtype: Any) -> MappedRows:
+def _read_mapped(
+    estimator: Any, x: np.memmap, reset: bool, dtype: Any, allow_nan: bool = False
+) -> MappedRows:
     """Validate a memory map without reading it into memory."""
-    validate_data(estimator, x[:1], reset=reset)
+    finite = "allow-nan" if allow_nan else True
+    validate_data(estimator, x[:1], reset=reset, ensure_all_finite=finite)
     rows = MappedRows(x, _fitting_dtype(x) if dtype is None else dtype)
     if not np.isfinite(rows.bounds()).all():
         for part in rows.raw_chunks():
-            assert_all_finite(part, input_name="X", estimator_name=type(estimator).__name__)
+            assert_all_finite(
+                part,
+                allow_nan=allow_nan,
+                input_name="X",
+                estimator_name=type(estimator).__name__,
+            )
     return rows
 
 

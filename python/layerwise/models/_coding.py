@@ -68,14 +68,20 @@ def as_dictionary(op: str, name: str, value: Any, dtype: Any) -> np.ndarray:
     return np.ascontiguousarray(atoms, dtype)
 
 
-def code(rows: nn.Rows, dictionary: np.ndarray, coding: nn.Coding, estimator: Any) -> Any:
-    """Code rows as an estimator's transform does: dense or CSR, signs together or apart."""
+def code(
+    rows: nn.Rows, dictionary: np.ndarray, coding: nn.Coding, estimator: Any, **options: Any
+) -> Any:
+    """Code rows as an estimator's transform does: dense or CSR, signs together or apart.
+
+    Options go to the op unchanged.
+    """
+    split = estimator.split_sign
     if not estimator.sparse_output:
-        return rows.map(lambda x: _apart(coding.codes(x, dictionary), estimator.split_sign))
+        return rows.map(lambda x: _apart(coding.codes(x, dictionary, **options), split))
     # As a whole where that is a view: the kernel codes stretch by stretch, and nothing is copied.
     whole = isinstance(rows.x, np.ndarray) and rows.x.dtype == rows.dtype
     found = [
-        _apart(coding.codes(rows[part], dictionary, format="csr"), estimator.split_sign)
+        _apart(coding.codes(rows[part], dictionary, format="csr", **options), split)
         for part in ([slice(None)] if whole else rows.chunks())
     ]
     return found[0] if len(found) == 1 else sp.vstack(found, format="csr")

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from layerwise.nn import Rows
 from layerwise.storage import register
 
-from ._checks import read_rows
+from ._checks import check_bool, read_rows
 from ._coding import as_dictionary, check_coding, code, coding_of, decode
 from ._transformer import SparseTransformer
 
@@ -50,6 +51,10 @@ class SparseCoder(SparseTransformer):
         lassos are done with a signal.
     sparse_output : bool, default False
         Give codes as a ``scipy.sparse.csr_array``, made without a dense detour.
+    allow_missing : bool, default False
+        Whether NaN in dense data is an entry that was not observed, not an error; with the lassos
+        only. A signal is coded by what is observed of it, which takes many times as long, and
+        `inverse_transform` tells what the rest may have been.
 
     Attributes
     ----------
@@ -78,6 +83,16 @@ class SparseCoder(SparseTransformer):
     >>> coder = SparseCoder(np.eye(3), transform_algorithm="lasso", transform_alpha=1.0)
     >>> coder.transform(np.array([[3.0, -2.0, 0.5]]))
     array([[ 2., -1.,  0.]])
+
+    Half of a signal along the only atom, and what its code makes of the other half:
+
+    >>> coder = SparseCoder(
+    ...     np.array([[0.6, 0.8]]), transform_algorithm="lasso", transform_alpha=0.36,
+    ...     allow_missing=True,
+    ... )
+    >>> codes = coder.transform(np.array([[3.0, np.nan]]))
+    >>> codes, coder.inverse_transform(codes)
+    (array([[4.]]), array([[2.4, 3.2]]))
     """
 
     def __init__(
@@ -92,6 +107,7 @@ class SparseCoder(SparseTransformer):
         transform_max_iter: int = 1000,
         gap_tol: float = 1e-4,
         sparse_output: bool = False,
+        allow_missing: bool = False,
     ) -> None:
         self.dictionary = dictionary
         self.transform_algorithm = transform_algorithm
@@ -102,6 +118,7 @@ class SparseCoder(SparseTransformer):
         self.transform_max_iter = transform_max_iter
         self.gap_tol = gap_tol
         self.sparse_output = sparse_output
+        self.allow_missing = allow_missing
 
     def fit(self, X: Any, y: Any = None) -> SparseCoder:
         """Check the hyper-parameters and the data; there is nothing to learn.
@@ -115,8 +132,7 @@ class SparseCoder(SparseTransformer):
         -------
         self : SparseCoder
         """
-        check_coding(self, "SparseCoder", self.transform_algorithm)
-        read_rows(self, X, reset=False)
+        self._read(X)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -132,10 +148,12 @@ class SparseCoder(SparseTransformer):
             Of the dtype of float32 and float64 data, else float64. With `split_sign` there are
             twice as many columns.
         """
-        check_coding(self, "SparseCoder", self.transform_algorithm)
-        rows = read_rows(self, X, reset=False)
+        rows = self._read(X)
         atoms = self._atoms(rows.dtype)
-        return code(rows, atoms, coding_of(self, self.transform_algorithm, atoms.shape[1]), self)
+        coding = coding_of(self, self.transform_algorithm, atoms.shape[1])
+        # Integers and sparse data hold no NaN.
+        incomplete = self.allow_missing and isinstance(rows.x, np.ndarray)
+        return code(rows, atoms, coding, self, **({"missing": "nan"} if incomplete else {}))
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Compute signals from codes: codes times dictionary.
@@ -164,11 +182,23 @@ class SparseCoder(SparseTransformer):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
+        tags.input_tags.allow_nan = bool(self.allow_missing)
         return tags
 
     @property
     def _n_features_out(self) -> int:
         return len(self.components_) * (2 if self.split_sign else 1)
+
+    def _read(self, x: Any) -> Rows:
+        """Check the hyper-parameters and the data."""
+        check_coding(self, "SparseCoder", self.transform_algorithm)
+        check_bool("SparseCoder", "allow_missing", self.allow_missing)
+        if self.allow_missing and not self.transform_algorithm.startswith("lasso"):
+            raise ValueError(
+                f"SparseCoder: allow_missing must be False with {self.transform_algorithm}; "
+                "got True"
+            )
+        return read_rows(self, x, reset=False, allow_nan=self.allow_missing)
 
     def _atoms(self, dtype: Any) -> np.ndarray:
         return as_dictionary("SparseCoder", "dictionary", self.dictionary, dtype)
