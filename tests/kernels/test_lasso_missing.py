@@ -169,6 +169,20 @@ def test_a_signal_does_not_depend_on_batch_or_threads(native, full_teams, dtype,
         assert harness.same_bits(part.gap, whole.gap[start:stop])
 
 
+def test_a_solution_is_kept_as_a_start(native, dtype, rng):
+    """What is done already is given back, bit for bit, by either method."""
+    x, phi, missing = _problem(rng, (30, 16, 33), dtype)
+    alpha = _alpha(x, phi)
+    codes, gap = native.lasso(x, phi, alpha, missing=missing)
+    other = np.roll(codes, 1, axis=1)
+    for method in METHODS:
+        options = {"missing": missing, "method": method, "max_iter": 5000}
+        again = native.lasso(x, phi, alpha, tol=2e-4, start=codes, **options)
+        assert harness.same_bits(again.codes, codes)
+        assert np.abs(again.gap - gap).max() <= ROUNDING[dtype]
+        assert native.lasso(x, phi, alpha, start=other, **options).gap.max() <= 1e-4
+
+
 @pytest.mark.parametrize("layout", harness.LAYOUTS)
 def test_arrays_may_have_any_strides(native, dtype, layout, rng):
     x, phi, missing = _problem(rng, (21, 19, 35), dtype)
@@ -214,6 +228,11 @@ def test_alpha_zero_is_least_squares_on_what_is_observed(backend, dtype, method,
     with pytest.warns(UserWarning, match="lasso: alpha .*least squares"):
         codes, gap = backend.lasso(x, phi, 0.0, missing=missing, method=method, max_iter=50_000)
     assert gap.max() <= 1e-4
+    with pytest.warns(UserWarning, match="least squares"), pytest.warns(ConvergenceWarning):
+        first = backend.lasso(x, phi, 0.0, missing=missing, method=method, max_iter=1, tol=1e-9)
+    true = ref.lasso_gap(x, phi, first.codes, 0.0, missing=missing)
+    assert true.max() > 1e-4
+    np.testing.assert_allclose(first.gap, true, rtol=1e-3, atol=1e-6)
     for i in range(1, 9):
         kept = ~missing[i]
         own, atoms = x[i, kept].astype(np.float64), phi[:, kept].astype(np.float64)
