@@ -128,17 +128,17 @@ CODERS = (
     Coder(
         "sparse coding", 2.10, _whole_digits,
         {"n_components": 2048, "alpha": 0.05, "n_iter": 5, "batch_size": 4096},
-        {"n_components": 128, "n_iter": 2, "batch_size": 512}, (3.0, 10.0, 30.0),
+        {"n_components": 128, "n_iter": 2, "batch_size": 512}, (10.0, 30.0, 100.0),
     ),
     Coder(
         "local coordinate coding", 1.90, _local,
         {"n_components": 4096, "alpha": 0.1, "n_iter": 5},
-        {"n_components": 128, "n_iter": 2}, (0.3, 1.0, 3.0, 10.0),
+        {"n_components": 128, "n_iter": 2}, (3.0, 10.0, 30.0),
     ),
     Coder(
         "extended LCC", 1.64, _local,
         {"n_components": 4096, "alpha": 0.1, "n_iter": 5, "n_tangents": 16},
-        {"n_components": 128, "n_iter": 2}, (0.3, 1.0, 3.0, 10.0),
+        {"n_components": 128, "n_iter": 2}, (3.0, 10.0, 30.0),
     ),
     Coder(
         "patch sparse coding", 0.98, _patches,
