@@ -9,6 +9,7 @@ namespace py = pybind11;
 namespace layerwise {
 
 void init_lasso_dictionary(py::module_& m);
+void init_lasso_lars(py::module_& m);
 void init_lasso_path(py::module_& m);
 
 namespace {
@@ -182,9 +183,11 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
 
 void init_lasso(py::module_& m) {
     register_family("lasso", Device::cpu,
-                    {"lasso", "lasso_path", "omp", "dictionary_statistics", "dictionary_update"});
+                    {"lars", "lars_path", "lasso", "lasso_path", "omp", "dictionary_statistics",
+                     "dictionary_update"});
     init_lasso_path(m);
     init_lasso_dictionary(m);
+    init_lasso_lars(m);
     m.def(
         "lasso",
         [](py::object x, py::object phi, double alpha, py::object weights, py::object ridge,

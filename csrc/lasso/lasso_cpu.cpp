@@ -5,6 +5,7 @@
 #include "core/parallel_tasks.h"
 #include "lasso/lasso_input.h"
 #include "lasso/lasso_layout.h"
+#include "lasso/lasso_output.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -264,18 +265,7 @@ struct LassoRun {
             for (int64_t k = 0; k < s.size; ++k) row[s.atom[k] * stride] = s.code[k];
             return s.size;
         }
-        int64_t count = 0;
-        for (int64_t k = 0; k < s.size; ++k) {  // by insertion: the lists are short
-            if (s.code[k] == T(0)) continue;
-            int64_t place = count++;
-            for (; place > 0 && indices[place - 1] > s.atom[k]; --place) {
-                indices[place] = indices[place - 1];
-                values[place] = values[place - 1];
-            }
-            indices[place] = s.atom[k];
-            values[place] = s.code[k];
-        }
-        return count;
+        return write_sorted(s, indices, values);
     }
 
     // Codes and gap of signal i, whose correlations are c, into the scratch. Penalties that all

@@ -177,6 +177,45 @@ def gibbs_pseudo_likelihood_workspace(
 def isa() -> str: ...
 def last_team_size() -> int: ...
 def wait_for_full_teams(wait: bool) -> None: ...
+def lars(
+    x: _Matrix,
+    dictionary: _Array,
+    alpha: float,
+    *,
+    nonnegative: bool = False,
+    path: bool = False,
+    max_active: int,
+    max_steps: int,
+    knots: _Array,
+    counts: _Array,
+    workspace: _Array | None = None,
+    num_threads: _Where = None,
+) -> None: ...
+def lars_compact(
+    knot_ends: _Array,
+    code_ends: _Array,
+    *,
+    features: int,
+    atoms: int,
+    max_active: int,
+    kept: int,
+    alphas: _Array,
+    gap: _Array,
+    sizes: _Array,
+    indices: _Array,
+    values: _Array,
+    workspace: _Array | None = None,
+    num_threads: _Where = None,
+) -> None: ...
+def lars_workspace(
+    signals: int,
+    features: int,
+    atoms: int,
+    dtype: _Dtype,
+    max_active: int,
+    kept: int = 1,
+    num_threads: _Where = None,
+) -> int: ...
 def lasso(
     x: _Matrix,
     dictionary: _Array,

@@ -91,6 +91,35 @@ def lasso(x: Any, phi: Any, codes: Any, ridge: Any = 0.0) -> np.ndarray:
     return out
 
 
+def lars_path(x: Any, phi: Any, alphas: Any, codes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the knots of one signal: where they are, and the codes there.
+
+    A knot is where a correlation meets alpha, or a code zero: the slower they near each other along
+    the stretch before, the less is certain where. A stretch is worked out from where it would meet
+    alpha = 0.
+    """
+    x, phi, alphas, codes = densify(x)[None], densify(phi), densify(alphas), densify(codes)
+    magnitude = np.abs(phi) @ np.abs(phi).T
+    where, own = np.abs(alphas), np.abs(codes)
+    where[0] += (np.abs(x) @ np.abs(phi).T).max(initial=0.0)
+    r = (x - codes @ phi) @ phi.T
+    for k in range(1, len(alphas)):
+        fall = alphas[k] - alphas[k - 1]
+        slope = (codes[k] - codes[k - 1]) / fall
+        least_squares = (codes[k] - alphas[k] * slope)[None]
+        of_codes = np.abs(least_squares) + lasso(x, phi, least_squares)
+        sums = (np.abs(x) @ np.abs(phi).T + of_codes @ magnitude)[0]
+        joins = (np.abs(r[k]) >= alphas[k] * (1 - 1e-7)) & (codes[k] == 0) & (codes[k - 1] == 0)
+        closing = 1 - np.sign(r[k]) * (r[k] - r[k - 1]) / fall
+        leaves = (codes[k] == 0) & (codes[k - 1] != 0)
+        where[k] += max(
+            (sums[joins] / closing[joins]).max(initial=0.0),
+            (of_codes.max() / np.abs(slope[leaves])).max(initial=0.0),
+        )
+        own[k] += of_codes[0] + np.abs(slope) * where[k]
+    return where, own
+
+
 def lasso_path(x: Any, y: Any, coefs: Any, sample_weight: Any = None) -> np.ndarray:
     """Roundings of the inputs of the active system, and of the coefficients themselves.
 

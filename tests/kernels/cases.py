@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from layerwise import ops
 
@@ -33,6 +34,8 @@ ENCODED = {  # arguments that may be bit-packed or CSR
     "gibbs_hidden": (0,),
     "gibbs_pseudo_likelihood": (0,),
     "gibbs_visible": (0,),
+    "lars": (0,),
+    "lars_path": (0,),
     "lasso": (0,),
     "omp": (0,),
 }
@@ -77,6 +80,8 @@ def arguments(
         "dictionary_update": ([rbm.w, a, codes.T @ x], {}),
         "dropout": ([x], {"rate": 0.3, "rng": stream}),
         "dropout_dx": ([x], {"rate": 0.3, "rng": stream}),
+        "lars": ([x, rbm.w], {"alpha": 0.6}),
+        "lars_path": ([x, rbm.w], {"alpha": 0.6, "max_iter": 100}),
         "lasso": ([x, rbm.w], {"alpha": 0.6}),
         "lasso_path": ([x, x[:, :1].sum(axis=1)], {"alphas": [0.3, 0.1]}),
         "omp": ([x, rbm.w], {"max_active": 4}),
@@ -99,8 +104,13 @@ def results(backend: Any, op: str, arrays: list[Any], options: dict[str, Any]) -
     result = getattr(backend, op)(*arrays, **options)
     if op in IN_PLACE:
         return [arrays[i] for i in IN_PLACE[op]]
-    parts = result if isinstance(result, tuple) else (result,)
-    return [part.words if isinstance(part, ops.BitMatrix) else part for part in parts]
+    return [_plain(part) for part in (result if isinstance(result, tuple) else (result,))]
+
+
+def _plain(part: Any) -> np.ndarray:
+    if isinstance(part, ops.BitMatrix):
+        return part.words
+    return part.toarray() if scipy.sparse.issparse(part) else part
 
 
 def runner(op: str, rng: np.random.Generator, dtype: Any, n: int, d: int, f: int) -> Callable:

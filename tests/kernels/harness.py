@@ -51,6 +51,8 @@ K = {
     "dropout": 2,
     "dropout_dx": 2,
     "sgd_momentum": 4,
+    "lars": 4,
+    "lars_path": 4,
     "lasso": 4,
     "lasso_path": 8,
     "omp": 4,

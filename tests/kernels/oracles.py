@@ -194,6 +194,30 @@ def _lasso(call: Drawn) -> None:
     assert (gap <= 1e-4).all(), (x.shape, phi.shape)
 
 
+def _check_knots(call: Drawn, x: Any, codes: Any, gap: Any, alphas: Any) -> None:
+    """Each gap is that of the codes at its alpha, and rounding is all there is of it."""
+    eps = float(np.finfo(call.dtype).eps)
+    for row, code, own, alpha in zip(x, codes, gap, alphas, strict=True):
+        true = ref_lasso.lasso_gap(row[None], call.arrays[1], code[None], float(alpha))[0]
+        rounding = 200 * eps * (1.0 + np.abs(code).sum())
+        assert abs(true - own) <= rounding, call.arrays[0].shape
+        assert own <= rounding, call.arrays[0].shape
+
+
+def _lars(call: Drawn) -> None:
+    codes, gap, alphas = call.results
+    _check_knots(call, call.arrays[0], codes, gap, alphas)
+    assert (alphas == call.dtype(call.options["alpha"])).all()
+
+
+def _lars_path(call: Drawn) -> None:
+    alphas, codes, gap, indptr = call.results
+    of_knot = np.repeat(np.arange(len(call.arrays[0])), np.diff(indptr))
+    _check_knots(call, call.arrays[0][of_knot], codes, gap, alphas)
+    assert (alphas[indptr[1:] - 1] == call.dtype(call.options["alpha"])).all()
+    assert ((np.diff(alphas) <= 0) | (np.diff(of_knot) == 1)).all()
+
+
 def _omp(call: Drawn) -> None:
     """Codes are least squares on atoms that a greedy choice takes; which, rounding may decide."""
     x, phi = call.arrays
@@ -228,6 +252,8 @@ ORACLES: dict[str, Callable[[Drawn], None]] = {
     "gibbs_hidden": _hidden,
     "gibbs_pseudo_likelihood": _pseudo_likelihood,
     "gibbs_visible": _visible,
+    "lars": _lars,
+    "lars_path": _lars_path,
     "lasso": _lasso,
     "omp": _omp,
     "sgd_momentum": _sgd_momentum,

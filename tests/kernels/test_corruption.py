@@ -17,7 +17,8 @@ from .corruption import CONTROL, CORRUPTIONS, ROOT
 BUILDS = os.environ.get("LAYERWISE_CORRUPT_BUILDS")
 HERE = Path(__file__).parent
 ORACLE_TESTS = [
-    f"test_{name}.py" for name in ("philox", "gemm", "gibbs", "dense", "lasso", "omp", "dictionary")
+    f"test_{name}.py"
+    for name in ("philox", "gemm", "gibbs", "dense", "lars", "lasso", "omp", "dictionary")
 ]
 
 pytestmark = [

@@ -21,6 +21,8 @@ LARGE = {
     "gibbs_cd": ROWS,
     "gibbs_cd_update": ROWS,
     "gibbs_free_energy": ROWS,
+    "lars": (700, 40, 90),
+    "lars_path": (700, 40, 90),
     "lasso": (700, 40, 90),
     "lasso_path": (300, 1500, 1),
     "omp": (700, 40, 90),
@@ -56,7 +58,8 @@ SUMMED = (
     "gibbs_cd", "gibbs_cd_update", "dense_dw", "dense_dw_update", "dense_db", "lasso_path",
     "sgd_momentum", "dictionary_statistics", "dictionary_update",
 )  # fmt: skip
-ROWWISE = [op for op in cases.OPS if op not in SUMMED]
+RAGGED = ("lars_path",)  # any number of rows of results a sample
+ROWWISE = [op for op in cases.OPS if op not in SUMMED + RAGGED]
 BY_ROW = {  # positions of the arrays that have one row a sample
     "gemm": (0,),
     "activation_dx": (0, 1),

@@ -72,12 +72,14 @@ def test_addresses_and_strides_between_elements_are_refused(backend, dtype, op, 
 def _free(op, position, axis):
     """Whether an axis of an argument may have any size."""
     rows = {"gemm", "dense", "gibbs_hidden", "gibbs_visible", "gibbs_cd", "gibbs_cd_update"}
-    rows |= {"gibbs_free_energy", "gibbs_pseudo_likelihood", "lasso", "omp"}
+    rows |= {"gibbs_free_energy", "gibbs_pseudo_likelihood", "lars", "lars_path", "lasso", "omp"}
     if position == 0 and axis == 0 and op in rows:
         return True
     return (op, position, axis) in {
         ("gemm", 1, 1),
         ("dense_dw", 0, 1),
+        ("lars", 1, 0),
+        ("lars_path", 1, 0),
         ("lasso", 1, 0),
         ("lasso_path", 0, 1),
         ("omp", 1, 0),

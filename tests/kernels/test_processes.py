@@ -140,6 +140,8 @@ def long_calls():
         "gibbs_hidden": ([ones(n, depth), ones(n, depth), ones(n)], {}),
         "gibbs_pseudo_likelihood": ([ones(1 << 18, 128), w, b, b], {}),
         "gibbs_visible": ([ones(n, depth), ones(depth, n), ones(n)], {}),
+        "lars": ([signals, dictionary], {"alpha": 0.5, "format": "csr"}),
+        "lars_path": ([signals, dictionary], {"alpha": 0.5}),
         "lasso": ([signals, dictionary], {"alpha": 0.5, "tol": 1e-6, "format": "csr"}),
         "omp": ([signals, dictionary], {"max_active": 20, "format": "csr"}),
     }

@@ -20,6 +20,6 @@ def test_no_bound_is_vacuous(request):
         pytest.skip("no op met enough elements")
     assert {op: ratio for op, ratio in largest.items() if not ratio > harness.VACUOUS} == {}
     files = {item.path.name for item in request.session.items}
-    families = ("gemm", "gibbs", "dense", "lasso", "omp", "dictionary")
+    families = ("gemm", "gibbs", "dense", "lars", "lasso", "omp", "dictionary")
     if {f"test_{name}.py" for name in families} <= files:
         assert set(largest) == set(harness.K)

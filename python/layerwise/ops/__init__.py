@@ -22,6 +22,7 @@ from .gemm import gemm
 from .gibbs import gibbs_hidden, gibbs_visible
 from .gibbs_cd import CDStatistics, gibbs_cd, gibbs_cd_update
 from .gibbs_energy import gibbs_free_energy, gibbs_pseudo_likelihood
+from .lars import LarsCodes, LarsPath, lars, lars_path
 from .lasso import LassoCodes, lasso
 from .lasso_path import LassoSolutions, lasso_path
 from .omp import OmpCodes, omp
@@ -31,6 +32,8 @@ from .workspace import Workspace
 __all__ = [
     "BitMatrix",
     "CDStatistics",
+    "LarsCodes",
+    "LarsPath",
     "LassoCodes",
     "LassoSolutions",
     "OmpCodes",
@@ -56,6 +59,8 @@ __all__ = [
     "gibbs_hidden",
     "gibbs_pseudo_likelihood",
     "gibbs_visible",
+    "lars",
+    "lars_path",
     "lasso",
     "lasso_path",
     "normal",

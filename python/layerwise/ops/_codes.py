@@ -11,7 +11,7 @@ from ._backend import core
 from ._signature import Call
 from .workspace import Workspace
 
-__all__ = ["FORMATS", "code_rows", "in_format"]
+__all__ = ["FORMATS", "SLAB_BYTES", "code_rows", "in_format", "join_rows"]
 
 FORMATS = ("dense", "csr")
 # Codes of so many bytes, were all of them non-zero, are held before they are packed into CSR.
@@ -29,6 +29,12 @@ def _csr(*arguments: Any, **keywords: Any) -> Any:
     import scipy.sparse  # not brought in by importing the ops
 
     return scipy.sparse.csr_array(*arguments, **keywords)
+
+
+def join_rows(values: np.ndarray, indices: np.ndarray, indptr: np.ndarray, cols: int) -> Any:
+    """Make a CSR array of its parts, with the narrowest row pointers."""
+    narrow = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
+    return _csr((values, indices, narrow), shape=(len(indptr) - 1, cols))
 
 
 def code_rows(
@@ -108,8 +114,7 @@ def code_rows(
             ends, features=d, atoms=k, indices=indices[old:], values=values[old:],
             workspace=memory, num_threads=where,
         )  # fmt: skip
-    narrow = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
-    return _csr((values, indices, narrow), shape=(n, k)), measured
+    return join_rows(values, indices, indptr, k), measured
 
 
 def _rows_of(array: Any, rows: slice, n: int) -> Any:
