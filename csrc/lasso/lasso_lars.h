@@ -12,13 +12,13 @@
 // until, at the next knot, the correlation of another atom meets t (it joins) or a code reaches
 // zero (its atom leaves).
 //
-// Shapes    x (M,D) dense, bit-packed or CSR; phi (K,D) of any norms; knots, counts (M,): how many
-//           knots each signal has, and how many non-zeros the codes at all of them. These lie in
-//           slabs in the workspace, from where compact() takes them to alphas, gap and sizes, one
-//           element a knot, and indices and values, one a non-zero: the rows of a CSR matrix,
-//           columns ascending.
-// Layout    any strides; what compact() writes is contiguous. With path = false only the last knot
-//           is kept, one a signal.
+// Shapes    x (M,D) dense, bit-packed or CSR; phi (K,D) of any norms. Either codes (M,K), gap and
+//           alphas (M,), of the last knot of each signal, or knots and counts (M,): how many knots
+//           each has (with path = false the last only) and how many non-zeros at all of them. These
+//           lie in slabs in the workspace, from where compact() takes them to alphas, gap and
+//           sizes, one element a knot, and indices and values, one a non-zero: the rows of a CSR
+//           matrix, columns ascending.
+// Layout    any strides; what compact() writes is contiguous.
 // Aliasing  no output overlaps anything else.
 // Ends      at alpha, the last knot. Before it where the next atom would be one more than
 //           max_active, after max_steps steps from knot to knot, or where rounding leaves no step
@@ -36,7 +36,7 @@
 //           thread count and batch.
 // Cost      4 K |A| + 10 |A|^2 FLOPs an event, 2 K |A| more for each gap; 2 D K a signal, 2 K^2 D
 //           once. Memory: 8 K^2 bytes; a thread 8 n^2, n = min(D, K, max_active); slabs of
-//           (4 + sizeof(T)) n max_steps bytes a signal, or (4 + sizeof(T)) n without path.
+//           (4 + sizeof(T)) n bytes a signal, times max_steps for a path.
 // Source    Osborne, Presnell & Turlach 2000 (homotopy); Efron, Hastie, Johnstone & Tibshirani
 //           2004, section 3.1 (LARS, lasso modification); Murty 1974 (least index).
 #pragma once
@@ -54,7 +54,8 @@ namespace layerwise {
 struct LarsShape {
     int64_t signals = 0, features = 0, atoms = 0;
     int64_t max_active = 0;
-    int64_t kept = 1;  // knots of a signal, at most: 1, or max_steps + 1 of a path
+    int64_t kept =
+        0;  // knots in the slabs a signal, at most: 0 with codes, else 1 or max_steps + 1
 };
 
 template <class T>
@@ -65,7 +66,9 @@ struct LarsArgs {
     bool nonnegative = false;
     bool path = false;
     int64_t max_active = 0, max_steps = 0;
-    Vector<int64_t> knots, counts;
+    Matrix<T> codes;
+    Vector<T> gap, alphas;
+    Vector<int64_t> knots, counts;  // where codes.data is null
     void* workspace = nullptr;
 };
 

@@ -32,7 +32,6 @@ void check_lars_sizes(const char* op, const LarsShape& shape) {
                 sizeof(double));
     if (shape.max_active < 1)
         throw value_error(op, ": max_active must be >= 1; got ", shape.max_active);
-    if (shape.kept < 1) throw value_error(op, ": kept must be >= 1; got ", shape.kept);
     if (shape.atoms > std::numeric_limits<int32_t>::max() / 2)
         throw memory_error(op, ": atoms must be below 2^30; got ", shape.atoms);
     const int64_t active = std::min({shape.features, shape.atoms, shape.max_active});
@@ -49,26 +48,36 @@ struct LarsScalars {
     int64_t max_active, max_steps;
 };
 
-void lars(py::object x_object, py::object phi_object, const LarsScalars& scalars,
-          py::object knots_object, py::object counts_object, py::object workspace,
-          const py::object& num_threads) {
+struct LarsObjects {
+    py::object x, phi, codes, gap, alphas, knots, counts, workspace;
+};
+
+void lars(const LarsObjects& o, const LarsScalars& scalars, const py::object& num_threads) {
     const char* op = "lars";
     Call call(op, num_threads);
-    const OperandIn& x = call.operand(x_object, "x");
-    const Array &phi = call.input(phi_object, "dictionary"),
-                &knots = call.other_output(knots_object, "knots"),
-                &counts = call.other_output(counts_object, "counts");
-    if (!x || !phi || !knots || !counts)
-        throw type_error(op, ": x, dictionary, knots and counts must be arrays; got None");
+    const OperandIn& x = call.operand(o.x, "x");
+    const Array &phi = call.input(o.phi, "dictionary"), &codes = call.output(o.codes, "codes"),
+                &gap = call.output(o.gap, "gap"), &alphas = call.output(o.alphas, "alphas"),
+                &knots = call.other_output(o.knots, "knots"),
+                &counts = call.other_output(o.counts, "counts");
+    if (!x || !phi) throw type_error(op, ": x and dictionary must be arrays; got None");
+    const bool rows = codes.given;
+    if (gap.given != rows || alphas.given != rows || knots.given == rows || counts.given == rows)
+        throw value_error(op,
+                          ": either codes, gap and alphas or knots and counts must be given to "
+                          "receive the result");
+    if (rows && scalars.path)
+        throw value_error(op, ": path must be False with codes, which are of one knot; got True");
     if (phi.rank() != 2)
         throw value_error(phi.label(), " must have shape (atoms, features); got ",
                           to_string(phi.shape));
     const LarsShape shape{x.rows, phi.shape[1], phi.shape[0], scalars.max_active,
-                          scalars.path ? scalars.max_steps + 1 : 1};
+                          rows ? 0 : (scalars.path ? scalars.max_steps + 1 : 1)};
     check_operand(x, op, "x", -1, shape.features);
     check_lars_sizes(op, shape);
     const auto count_vector = [&](const Array& array) {
         check_array(array, dtype_of<int64_t>, {shape.signals});
+        if (!array) return Vector<int64_t>{};
         return Vector<int64_t>{static_cast<int64_t*>(array.data), shape.signals, array.strides[0]};
     };
     visit_float(call.dtype(), [&]<class T>() {
@@ -80,10 +89,13 @@ void lars(py::object x_object, py::object phi_object, const LarsScalars& scalars
         args.path = scalars.path;
         args.max_active = scalars.max_active;
         args.max_steps = scalars.max_steps;
+        args.codes = output_matrix<T>(codes, shape.signals, shape.atoms);
+        args.gap = output_vector<T>(gap, shape.signals);
+        args.alphas = output_vector<T>(alphas, shape.signals);
         args.knots = count_vector(knots);
         args.counts = count_vector(counts);
         const LarsFunctions<T>& f = functions<T>(call.target());
-        args.workspace = call.workspace(workspace, f.workspace(shape, call.target())).data;
+        args.workspace = call.workspace(o.workspace, f.workspace(shape, call.target())).data;
         call.check();
         call.run([&](const Target& target) { return f.run(args, target); });
     });
@@ -142,8 +154,8 @@ void lars_compact(const LarsCompactObjects& o, LarsShape shape, const py::object
         LarsCompactArgs<T> args;
         args.shape = shape;
         args.knot_ends = ends_in(knot_ends, shape.signals, knots, shape.kept);
-        args.code_ends =
-            ends_in(code_ends, shape.signals, codes, active * std::max<int64_t>(shape.kept - 1, 1));
+        args.code_ends = ends_in(code_ends, shape.signals, codes,
+                                 active * (shape.kept > 1 ? shape.kept - 1 : shape.kept));
         args.alphas = contiguous<T>(alphas, knots);
         args.gap = contiguous<T>(gap, knots);
         args.sizes = contiguous<int64_t>(sizes, knots);
@@ -160,18 +172,21 @@ void init_lasso_lars(py::module_& m) {
     m.def(
         "lars",
         [](py::object x, py::object phi, double alpha, bool nonnegative, bool path,
-           py::object max_active, py::object max_steps, py::object knots, py::object counts,
-           py::object workspace, py::object num_threads) {
+           py::object max_active, py::object max_steps, py::object codes, py::object gap,
+           py::object alphas, py::object knots, py::object counts, py::object workspace,
+           py::object num_threads) {
             const int64_t most = std::numeric_limits<int64_t>::max() - 1;
-            lars(x, phi,
+            lars({x, phi, codes, gap, alphas, knots, counts, workspace},
                  {alpha, nonnegative, path, integer(max_active, "lars", "max_active", 1, most),
                   integer(max_steps, "lars", "max_steps", 1, most)},
-                 knots, counts, workspace, num_threads);
+                 num_threads);
         },
         py::arg("x"), py::arg("dictionary"), py::arg("alpha"), py::kw_only(),
         py::arg("nonnegative") = false, py::arg("path") = false, py::arg("max_active"),
-        py::arg("max_steps"), py::arg("knots"), py::arg("counts"),
-        py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
+        py::arg("max_steps"), py::arg("codes") = py::none(), py::arg("gap") = py::none(),
+        py::arg("alphas") = py::none(), py::arg("knots") = py::none(),
+        py::arg("counts") = py::none(), py::arg("workspace") = py::none(),
+        py::arg("num_threads") = py::none());
     m.def(
         "lars_compact",
         [](py::object knot_ends, py::object code_ends, int64_t features, int64_t atoms,
@@ -198,7 +213,7 @@ void init_lasso_lars(py::module_& m) {
             });
         },
         py::arg("signals"), py::arg("features"), py::arg("atoms"), py::arg("dtype"),
-        py::arg("max_active"), py::arg("kept") = 1, py::arg("num_threads") = py::none());
+        py::arg("max_active"), py::arg("kept") = 0, py::arg("num_threads") = py::none());
 }
 
 }  // namespace layerwise

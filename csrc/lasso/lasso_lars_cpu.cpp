@@ -25,7 +25,7 @@ struct LarsSlabs {
 template <class T>
 LW_INLINE LarsSlabs take_lars_slabs(Taker& taker, const LarsShape& shape) {
     LarsSlabs slabs{};
-    slabs.codes = lars_capacity(shape) * max_of(shape.kept - 1, 1);  // the first knot has none
+    slabs.codes = lars_capacity(shape) * (shape.kept > 1 ? shape.kept - 1 : shape.kept);
     const int64_t rows = round_up(shape.signals, lars_task_signals);
     slabs.alphas = take(taker, rows * shape.kept, sizeof(T));
     slabs.gap = take(taker, rows * shape.kept, sizeof(T));
@@ -193,6 +193,16 @@ struct LarsRun {
         return relative_gap(form, s, form.refresh(s));
     }
 
+    // The codes, gap and penalty of signal i into its rows.
+    void write_row(int64_t i, double t, double gap, const LassoScratch<double>& s) const {
+        T* row = args.codes.data + i * args.codes.row_stride;
+        const int64_t stride = args.codes.col_stride;
+        for (int64_t j = 0; j < shape.atoms; ++j) row[j * stride] = T(0);
+        for (int64_t k = 0; k < s.size; ++k) row[s.atom[k] * stride] = static_cast<T>(s.code[k]);
+        args.gap.data[i * args.gap.stride] = static_cast<T>(gap);
+        args.alphas.data[i * args.alphas.stride] = static_cast<T>(t);
+    }
+
     // Appends a knot; how many codes it has.
     static int64_t write(LarsCursor<T>& cursor, double t, double gap,
                          const LassoScratch<double>& s) {
@@ -219,6 +229,7 @@ struct LarsRun {
         Homotopy path{form, s, v, static_cast<double>(args.alpha), bounded};
         s.size = 0;
         const auto add = [&](double gap) {
+            if (args.codes.data) return write_row(i, path.t, gap, s);
             counts += write(cursor, path.t, gap, s);
             ++knots;
         };
@@ -233,6 +244,7 @@ struct LarsRun {
             });
             if (!args.path) add(gap_at(path.t, memory, m, signal, s));
         }
+        if (args.codes.data) return;
         args.knots.data[i * args.knots.stride] = knots;
         args.counts.data[i * args.counts.stride] = counts;
     }
@@ -270,7 +282,7 @@ struct LarsRun {
 template <class T>
 static Status run(const LarsArgs<T>& args, const Target& target) {
     const LarsShape shape{operand_rows(args.x), args.phi.cols, args.phi.rows, args.max_active,
-                          args.path ? args.max_steps + 1 : 1};
+                          args.codes.data ? 0 : (args.path ? args.max_steps + 1 : 1)};
     return LarsRun<T>{args, target, shape, lars_layout<T>(shape, target)}.run();
 }
 
@@ -280,26 +292,29 @@ static Status compact(const LarsCompactArgs<T>& args, const Target& target) {
     Taker taker;
     const LarsSlabs slabs = take_lars_slabs<T>(taker, shape);
     auto* memory = static_cast<char*>(const_cast<void*>(args.workspace));
-    return parallel(target, ceil_div(shape.signals, lars_task_signals), 1000, [&](int64_t t, int) {
-        const int64_t first = t * lars_task_signals;
-        const int64_t last = min_of(first + lars_task_signals, shape.signals);
-        const auto part = [&](const Vector<const int64_t>& ends, int64_t* begin) {
-            *begin = ends.data[first * ends.stride];
-            return ends.data[last * ends.stride] - *begin;
-        };
-        int64_t knot, code;
-        const int64_t knots = part(args.knot_ends, &knot), codes = part(args.code_ends, &code);
-        const LarsCursor<T> from = cursor_at<T>(slabs, shape, memory, t);
-        for (int64_t i = 0; i < knots; ++i) {
-            args.alphas.data[knot + i] = from.alphas[i];
-            args.gap.data[knot + i] = from.gap[i];
-            args.sizes.data[knot + i] = from.sizes[i];
-        }
-        for (int64_t i = 0; i < codes; ++i) {
-            args.indices.data[code + i] = from.indices[i];
-            args.values.data[code + i] = from.values[i];
-        }
-    });
+    const int64_t tasks = ceil_div(shape.signals, lars_task_signals);
+    const double moved = static_cast<double>(args.alphas.size + args.values.size);
+    return parallel(
+        target, tasks, moved / static_cast<double>(max_of(tasks, 1)), [&](int64_t t, int) {
+            const int64_t first = t * lars_task_signals;
+            const int64_t last = min_of(first + lars_task_signals, shape.signals);
+            const auto part = [&](const Vector<const int64_t>& ends, int64_t* begin) {
+                *begin = ends.data[first * ends.stride];
+                return ends.data[last * ends.stride] - *begin;
+            };
+            int64_t knot, code;
+            const int64_t knots = part(args.knot_ends, &knot), codes = part(args.code_ends, &code);
+            const LarsCursor<T> from = cursor_at<T>(slabs, shape, memory, t);
+            for (int64_t i = 0; i < knots; ++i) {
+                args.alphas.data[knot + i] = from.alphas[i];
+                args.gap.data[knot + i] = from.gap[i];
+                args.sizes.data[knot + i] = from.sizes[i];
+            }
+            for (int64_t i = 0; i < codes; ++i) {
+                args.indices.data[code + i] = from.indices[i];
+                args.values.data[code + i] = from.values[i];
+            }
+        });
 }
 
 template <class T>

@@ -186,8 +186,11 @@ def lars(
     path: bool = False,
     max_active: int,
     max_steps: int,
-    knots: _Array,
-    counts: _Array,
+    codes: _Array | None = None,
+    gap: _Array | None = None,
+    alphas: _Array | None = None,
+    knots: _Array | None = None,
+    counts: _Array | None = None,
     workspace: _Array | None = None,
     num_threads: _Where = None,
 ) -> None: ...
@@ -213,7 +216,7 @@ def lars_workspace(
     atoms: int,
     dtype: _Dtype,
     max_active: int,
-    kept: int = 1,
+    kept: int = 0,
     num_threads: _Where = None,
 ) -> int: ...
 def lasso(

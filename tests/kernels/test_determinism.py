@@ -22,7 +22,7 @@ LARGE = {
     "gibbs_cd_update": ROWS,
     "gibbs_free_energy": ROWS,
     "lars": (700, 40, 90),
-    "lars_path": (700, 40, 90),
+    "lars_path": (1200, 40, 90),
     "lasso": (700, 40, 90),
     "lasso_path": (300, 1500, 1),
     "omp": (700, 40, 90),

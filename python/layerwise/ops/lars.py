@@ -10,7 +10,7 @@ import numpy as np
 from layerwise.reference import lars as reference
 
 from . import _codes
-from ._arrays import Array, Matrix
+from ._arrays import Array, Matrix, to_numpy
 from ._backend import core, use_reference
 from ._checks import check_choice, check_integer, check_numbers
 from ._codes import FORMATS, in_format, join_rows
@@ -143,13 +143,17 @@ def lars(
     options = _check_options(call, alpha, positive, max_active, max_iter)
     check_choice("lars", "format", format, FORMATS)
     if use_reference():
-        codes, gap, alphas = _reference(call, reference.lars, options)
-        path = LarsPath(alphas, in_format(call, codes, "csr"), gap, np.arange(len(alphas) + 1))
+        codes, gap, alphas = _run_reference(call, reference.lars, options)
+        result = LarsCodes(in_format(call, codes, format), call.result(gap), call.result(alphas))
+    elif format == "csr":
+        path = _run_slabs(call, options, False, num_threads, workspace)
+        result = LarsCodes(path.codes, call.result(path.gap), call.result(path.alphas))
     else:
-        path = _run(call, options, False, num_threads, workspace)
-    _judge(call, path, options)
-    codes = path.codes if format == "csr" else call.result(path.codes.toarray())
-    return LarsCodes(codes, call.result(path.gap), call.result(path.alphas))
+        result = LarsCodes(call.empty("N", "K"), call.empty("N"), call.empty("N"))
+        scratch = call.scratch(_workspace_bytes(call, options, 0, num_threads), workspace)
+        _run(call, options, slice(None), num_threads, scratch, **result._asdict())
+    _judge(call, result, options)
+    return result
 
 
 def lars_path(
@@ -217,11 +221,12 @@ def lars_path(
     call = _LARS_PATH(x, dictionary)
     options = _check_options(call, alpha, positive, max_active, max_iter)
     if use_reference():
-        alphas, codes, gap, indptr = _reference(call, reference.lars_path, options)
+        alphas, codes, gap, indptr = _run_reference(call, reference.lars_path, options)
         path = LarsPath(alphas, in_format(call, codes, "csr"), gap, indptr)
     else:
-        path = _run(call, options, True, num_threads, workspace)
-    _judge(call, path, options)
+        path = _run_slabs(call, options, True, num_threads, workspace)
+    last = path.indptr[1:] - 1
+    _judge(call, LarsCodes(path.codes[last], path.gap[last], path.alphas[last]), options)
     return LarsPath(call.result(path.alphas), path.codes, call.result(path.gap), path.indptr)
 
 
@@ -242,12 +247,39 @@ def _check_options(
     }
 
 
-def _reference(call: Call, function: Any, options: dict[str, Any]) -> Any:
+def _run_reference(call: Call, function: Any, options: dict[str, Any]) -> Any:
     with np.errstate(invalid="ignore", over="ignore"):
         return function(*call.on_host(), **options)
 
 
+def _workspace_bytes(
+    call: Call, options: dict[str, Any], kept: int, num_threads: int | None, rows: int | None = None
+) -> int:
+    n, d, k = (call.sizes[axis] for axis in "NDK")
+    return core().lars_workspace(
+        n if rows is None else rows, d, k, call.dtype, options["max_active"], kept,
+        call.where(num_threads),
+    )  # fmt: skip
+
+
 def _run(
+    call: Call,
+    options: dict[str, Any],
+    rows: slice,
+    num_threads: int | None,
+    scratch: Array | None,
+    **outputs: Any,
+) -> None:
+    x, dictionary = call.operands
+    core().lars(
+        x if rows == slice(None) else x[rows], dictionary, options["alpha"],
+        nonnegative=options["positive"], max_active=options["max_active"],
+        max_steps=options["max_iter"], workspace=scratch, num_threads=call.where(num_threads),
+        **outputs,
+    )  # fmt: skip
+
+
+def _run_slabs(
     call: Call,
     options: dict[str, Any],
     path: bool,
@@ -256,60 +288,55 @@ def _run(
 ) -> LarsPath:
     """Run the kernel stretch by stretch of rows, and join what it leaves of each."""
     n, d, k = (call.sizes[axis] for axis in "NDK")
-    x, dictionary = call.operands
-    compiled, where = core(), call.where(num_threads)
     dtype, most = np.dtype(call.dtype), options["max_active"]
     kept = options["max_iter"] + 1 if path else 1
     signal_bytes = (kept * (min(d, k, most) + 2)) * (4 + dtype.itemsize)
     step = max(_TASK, _codes.SLAB_BYTES // signal_bytes // _TASK * _TASK)
-    nbytes = compiled.lars_workspace(min(step, n), d, k, call.dtype, most, kept, where)
-    memory = call.scratch(nbytes, workspace)
-    ends = np.zeros(n + 1, np.int64)
-    found = [np.empty(0, kind) for kind in (dtype, dtype, np.int64, np.int32, dtype)]
+    nbytes = _workspace_bytes(call, options, kept, num_threads, min(step, n))
+    scratch = call.scratch(nbytes, workspace)
+    indptr = np.zeros(n + 1, np.int64)
+    joined = [np.empty(0, kind) for kind in (dtype, dtype, np.int64, np.int32, dtype)]
+    names = ("alphas", "gap", "sizes", "indices", "values")
     for first in range(0, n, step):
         rows = slice(first, min(first + step, n))
-        knots, counts = (np.empty(rows.stop - first, np.int64) for _ in range(2))
-        compiled.lars(
-            x[rows], dictionary, options["alpha"], nonnegative=options["positive"], path=path,
-            max_active=most, max_steps=options["max_iter"], knots=knots, counts=counts,
-            workspace=memory, num_threads=where,
-        )  # fmt: skip
+        knots, counts = np.empty((2, rows.stop - first), np.int64)
+        _run(call, options, rows, num_threads, scratch, path=path, knots=knots, counts=counts)
         knot_ends, code_ends = (np.concatenate(([0], np.cumsum(part))) for part in (knots, counts))
-        ends[first + 1 : rows.stop + 1] = ends[first] + knot_ends[1:]
-        sizes = [knot_ends[-1]] * 3 + [code_ends[-1]] * 2
-        olds = [len(array) for array in found]
-        for array, more in zip(found, sizes, strict=True):  # in place: never are two copies held
-            array.resize(len(array) + int(more), refcheck=False)
-        alphas, gap, of_knots, indices, values = (
-            array[old:] for array, old in zip(found, olds, strict=True)
-        )
-        compiled.lars_compact(
-            knot_ends, code_ends, features=d, atoms=k, max_active=most, kept=kept, alphas=alphas,
-            gap=gap, sizes=of_knots, indices=indices, values=values, workspace=memory,
-            num_threads=where,
+        indptr[first + 1 : rows.stop + 1] = indptr[first] + knot_ends[1:]
+        own = {}
+        for i, name in enumerate(names):  # grows in place: never are two copies held
+            old, more = len(joined[i]), (knot_ends if i < 3 else code_ends)[-1]
+            joined[i].resize(old + int(more), refcheck=False)
+            own[name] = joined[i][old:]
+        core().lars_compact(
+            knot_ends, code_ends, features=d, atoms=k, max_active=most, kept=kept,
+            workspace=scratch, num_threads=call.where(num_threads), **own,
         )  # fmt: skip
-    alphas, gap, of_knots, indices, values = found
-    indptr = np.concatenate(([0], np.cumsum(of_knots)))
-    return LarsPath(alphas, join_rows(values, indices, indptr, k), gap, ends)
+    alphas, gap, sizes, indices, values = joined
+    ends = np.concatenate(([0], np.cumsum(sizes)))
+    return LarsPath(alphas, join_rows(values, indices, ends, k), gap, indptr)
 
 
-def _judge(call: Call, path: LarsPath, options: dict[str, Any]) -> None:
+def _judge(call: Call, ends: LarsCodes, options: dict[str, Any]) -> None:
     """Refuse what is not finite; warn of paths that ended early."""
-    last, n = path.indptr[1:] - 1, call.sizes["N"]
-    lost = np.flatnonzero(np.isnan(path.gap[last]))
+    gap, alphas = to_numpy(ends.gap), to_numpy(ends.alphas)
+    lost = np.flatnonzero(np.isnan(gap))
     if len(lost):
         raise ValueError(
             f"{call.op}: x and dictionary must be finite, the square norms of their rows too; "
             f"got {len(lost)} rows that cannot be coded, the first is row {lost[0]}"
         )
-    early = path.alphas[last] > options["alpha"]
-    early &= np.diff(path.codes.indptr)[last] < options["max_active"]
-    if early.any():
+    early = np.flatnonzero(alphas > options["alpha"])
+    if len(early):
+        codes = ends.codes if hasattr(ends.codes, "indptr") else to_numpy(ends.codes)
+        active = (codes[early] != 0).sum(axis=1)
+        early = early[np.asarray(active) < options["max_active"]]
+    if len(early):
         from sklearn.exceptions import ConvergenceWarning  # not brought in by importing the ops
 
         warnings.warn(
-            f"{call.op}: {int(early.sum())} of {n} paths ended before alpha = "
-            f"{options['alpha']:.3g}, the first at {path.alphas[last].max():.3g}; max_iter "
+            f"{call.op}: {len(early)} of {len(alphas)} paths ended before alpha = "
+            f"{options['alpha']:.3g}, the first at {alphas[early].max():.3g}; max_iter "
             f"{options['max_iter']}",
             ConvergenceWarning,
             stacklevel=3,

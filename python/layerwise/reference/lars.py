@@ -165,7 +165,7 @@ def _knots(
     return knots
 
 
-def _leaves(active: np.ndarray, sign: Float, u: Float, w: Float) -> list[tuple[float, int, float]]:
+def _leaves(active: np.ndarray, sign: Float, u: Any, w: Any) -> list[tuple[float, int, float]]:
     falling = np.flatnonzero(w * sign < 0.0)
     return [(u[i] / w[i], int(active[i]), 0.0) for i in falling]
 
