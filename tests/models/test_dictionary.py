@@ -7,7 +7,8 @@ from sklearn import decomposition
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from layerwise import DictionaryLearning, SparseCoder, nn, num_threads
+from layerwise import DictionaryLearning, SparseCoder, nn, num_threads, ops
+from layerwise.reference.lasso import lasso_gap
 
 ALGORITHMS = {
     "online": {},
@@ -63,6 +64,18 @@ def test_codes_are_those_of_scikit_learn(options, x, phi):
     signed = codes[:, :15] - codes[:, 15:] if options.get("split_sign") else codes
     np.testing.assert_allclose(back, signed @ phi, atol=1e-12)
     np.testing.assert_allclose(ours.inverse_transform(sparse), back, atol=1e-12)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_lasso_lars_leaves_no_gap(x, phi, positive):
+    coder = SparseCoder(
+        phi, transform_algorithm="lasso_lars", transform_alpha=0.4, positive_code=positive
+    )
+    codes = coder.transform(x)
+    assert np.array_equal(codes, ops.lars(x, phi, 0.4, positive=positive).codes)
+    assert lasso_gap(x, phi, codes, 0.4, positive=positive).max() <= 1e-12
+    sparse = coder.set_params(sparse_output=True).transform(x)
+    assert np.array_equal(sparse.toarray(), codes)
 
 
 def test_omp_stops_at_a_square_error(x, phi):

@@ -16,7 +16,7 @@ __all__ = ["CODERS", "as_dictionary", "check_coding", "code", "coding_of", "deco
 
 CODERS = ("lasso", "lasso_cd", "lasso_lars", "omp", "threshold")
 
-_METHODS = {"lasso": "auto", "lasso_cd": "coordinate_descent", "lasso_lars": "active_set"}
+_METHODS = {"lasso": "auto", "lasso_cd": "coordinate_descent"}
 
 
 def check_coding(estimator: Any, op: str, algorithm: str) -> None:
@@ -46,13 +46,11 @@ def coding_of(estimator: Any, algorithm: str, n_features: int, alpha: float = 1.
     positive = bool(estimator.positive_code)
     if algorithm == "threshold":
         return nn.ThresholdCoding(own, positive)
-    return nn.LassoCoding(
-        own,
-        positive,
-        method=_METHODS[algorithm],
-        tol=float(estimator.gap_tol),
-        max_iter=int(estimator.transform_max_iter),
-    )
+    passes = int(estimator.transform_max_iter)
+    if algorithm == "lasso_lars":
+        return nn.LarsCoding(own, positive, passes)
+    method = _METHODS[algorithm]
+    return nn.LassoCoding(own, positive, method, float(estimator.gap_tol), passes)
 
 
 def as_dictionary(op: str, name: str, value: Any, dtype: Any) -> np.ndarray:

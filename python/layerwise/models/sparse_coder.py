@@ -29,10 +29,10 @@ class SparseCoder(SparseTransformer):
         Atoms, one a row, of any norms.
     transform_algorithm : {"lasso", "lasso_cd", "lasso_lars", "omp", "threshold"}, default "omp"
         ``omp``: orthogonal matching pursuit. The three of ``lasso`` minimise
-        :math:`\frac12 \|x - a \Phi\|^2 + \alpha \|a\|_1`: by exact solutions over a growing and
-        shrinking set of atoms (``lasso_lars``), by coordinate descent (``lasso_cd``), or by
-        whichever suits (``lasso``). ``threshold``: the soft threshold of :math:`x \Phi'`, an
-        encoder that needs no solver [1]_.
+        :math:`\frac12 \|x - a \Phi\|^2 + \alpha \|a\|_1`: exactly, along the path of solutions as
+        the penalty falls (``lasso_lars``), by coordinate descent (``lasso_cd``), or by whichever
+        suits, as a rule the fastest (``lasso``). ``threshold``: the soft threshold of
+        :math:`x \Phi'`, an encoder that needs no solver [1]_.
     transform_n_nonzero_coefs : int, optional
         Non-zeros of a code of ``omp``; a tenth of the features where that and `transform_alpha` are
         None.
@@ -45,10 +45,10 @@ class SparseCoder(SparseTransformer):
     positive_code : bool, default False
         Keep codes >= 0; not with ``omp``.
     transform_max_iter : int, default 1000
-        Passes of the lassos over a signal's correlations, at most.
+        Passes of the lassos over a signal's correlations, at most; steps of ``lasso_lars``.
     gap_tol : float, default 1e-4
         Relative duality gap, (primal - dual) over half the signal's square norm, at which the
-        lassos are done with a signal.
+        lassos are done with a signal; ``lasso_lars`` leaves none but rounding.
     sparse_output : bool, default False
         Give codes as a ``scipy.sparse.csr_array``, made without a dense detour.
     allow_missing : bool, default False
@@ -65,7 +65,7 @@ class SparseCoder(SparseTransformer):
     See Also
     --------
     DictionaryLearning : Learns the dictionary too.
-    layerwise.ops.lasso, layerwise.ops.omp : The kernels.
+    layerwise.ops.lasso, layerwise.ops.lars, layerwise.ops.omp : The kernels.
 
     Notes
     -----

@@ -4,6 +4,7 @@ from .coding.anchors import AnchorStatistics, improve_anchors, local_directions,
 from .coding.atoms import AtomStatistics
 from .coding.codings import (
     Coding,
+    LarsCoding,
     LassoCoding,
     PursuitCoding,
     ThresholdCoding,
@@ -127,6 +128,7 @@ __all__ = [
     "History",
     "Inverse",
     "LagrangeDual",
+    "LarsCoding",
     "LassoCoding",
     "Layer",
     "LearningRule",

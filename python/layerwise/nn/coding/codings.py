@@ -16,6 +16,7 @@ from layerwise.storage import register
 
 __all__ = [
     "Coding",
+    "LarsCoding",
     "LassoCoding",
     "PursuitCoding",
     "ThresholdCoding",
@@ -86,6 +87,39 @@ class LassoCoding(Coding):
             x, dictionary, self.alpha, positive=self.positive, method=self.method, tol=self.tol,
             max_iter=self.max_iter, **options,
         ).codes  # fmt: skip
+
+
+@register
+@dataclass(frozen=True)
+class LarsCoding(Coding):
+    """The LASSO solved exactly, by following its solutions as the penalty falls.
+
+    Parameters
+    ----------
+    alpha : float, default 1.0
+        Penalty.
+    positive : bool, default False
+        Keep codes >= 0.
+    max_iter : int, default 1000
+        Most steps of a signal's path.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layerwise import nn
+    >>> nn.LarsCoding(alpha=1.0).codes(np.array([[3.0, 0.5]]), np.eye(2))
+    array([[2., 0.]])
+    """
+
+    alpha: float = 1.0
+    positive: bool = False
+    max_iter: int = 1000
+
+    def codes(self, x: Any, dictionary: np.ndarray, **options: Any) -> Any:
+        """Code signals (N, D): an array or CSR array (N, K)."""
+        return ops.lars(
+            x, dictionary, self.alpha, positive=self.positive, max_iter=self.max_iter, **options
+        ).codes
 
 
 @register
