@@ -25,6 +25,8 @@ struct Homotopy {
     static constexpr double eps = __DBL_EPSILON__;
     static constexpr double noise = 128 * eps;  // of p and q, in units of what is summed
     static constexpr double tie = 1e-12;        // events nearer than this share of t happen at once
+    static constexpr double lowest = 1e-12;  // share of the largest t below which all is rounding
+    static constexpr double span = 1e-13;  // of ||phi_j||^2: an atom that leaves less is dependent
 
     const GramForm<double, false>& form;
     LassoScratch<double>& s;
@@ -61,32 +63,37 @@ struct Homotopy {
         }
     }
 
-    // By how much p and q miss 0 and s on the active atoms, as shares of ||x|| ||phi_j|| and of 1.
-    double measure() {
+    // By how much p and q miss 0 and s on the active atoms, as shares of ||x|| ||phi_j|| and of 1;
+    // and whether that is no more than the noise of the sums.
+    double measure(bool* usable) {
         const double length = __builtin_sqrt(form.signal.energy);
         double u_size = length, w_size = 0, worst = 0;
         for (int64_t i = 0; i < s.size; ++i) {
-            const int64_t j = s.atom[i];
-            const double norm = v.norm[j];
+            const double norm = v.norm[s.atom[i]];
             u_size += __builtin_fabs(v.u[i]) * norm;
             w_size += __builtin_fabs(s.step[i]) * norm;
+        }
+        p_noise = noise * u_size;
+        q_noise = noise * w_size;
+        *usable = true;
+        for (int64_t i = 0; i < s.size; ++i) {
+            const int64_t j = s.atom[i];
             v.left_codes[i] = v.p[j];
             v.left_sign[i] = s.sign[i] - v.q[j];
             v.p[j] = 0;  // it does not join
-            const double codes = __builtin_fabs(v.left_codes[i]) / (length * norm);
-            const double sign = __builtin_fabs(v.left_sign[i]);
-            if (!(codes <= worst)) worst = codes;
+            const double codes = __builtin_fabs(v.left_codes[i]);
+            const double sign = __builtin_fabs(v.left_sign[i]), norm = v.norm[j];
+            if (!(codes <= worst * length * norm)) worst = codes / (length * norm);
             if (!(sign <= worst)) worst = sign;
+            *usable = *usable && codes <= p_noise * norm && sign <= noise + q_noise * norm;
         }
         for (int64_t i = 0; i < refused; ++i) v.p[v.refused[i]] = 0;
-        p_noise = noise * u_size;
-        q_noise = noise * w_size;
         return worst;
     }
 
     // u, w, p and q of the active atoms, refined as far as it helps; false where that is not far.
     bool solve() {
-        constexpr double usable = 1e-8;
+        bool usable;
         const double enough = eps * (4 + static_cast<double>(s.size) / 16);
         const double *codes = s.gradient, *sign = s.sign;
         for (int64_t i = 0; i < s.size; ++i) v.u[i] = s.step[i] = 0;
@@ -97,9 +104,9 @@ struct Homotopy {
                 s.step[i] += s.column[i];
             }
             correlate();
-            const double worst = measure();
+            const double worst = measure(&usable);
             if (worst <= enough) return true;
-            if (!(worst < before)) return worst <= usable;
+            if (!(worst < before)) return usable;
             before = worst;
             codes = v.left_codes;
             sign = v.left_sign;
@@ -160,11 +167,11 @@ struct Homotopy {
             const bool loses = is_nearly_dependent(form, s, event.place);
             s.code[event.place] = 0;
             leave(s, event.place);
-            return !loses || rebuild(form, s, kept_remainder<double>);
+            return !loses || rebuild(form, s, 0.1 * span);
         }
         const bool full = s.size >= form.model.capacity;
         if (full && bounded) return false;
-        if (full || !join(form, s, event.atom, event.sign, form.signal.c[event.atom]))
+        if (full || !join(form, s, event.atom, event.sign, form.signal.c[event.atom], span))
             v.refused[refused++] = static_cast<int32_t>(event.atom);
         return true;
     }
@@ -179,10 +186,11 @@ struct Homotopy {
         if (!visit()) return;
         for (int64_t events = 1; t > end && at_once < most_at_once; ++events) {
             if (events % 16 == 0 && stop_requested()) return;
-            if (!solve() && !(rebuild(form, s, kept_remainder<double>) && solve())) return;
-            HomotopyEvent next{end, -1, -1, 0};
+            if (!solve() && !(rebuild(form, s, 0.1 * span) && solve())) return;
+            HomotopyEvent next{end > lowest * largest ? end : lowest * largest, -1, -1, 0};
             offer_joins(next);
             offer_leaves(next);
+            if (next.atom < 0) next.t = end;
             const bool moves = next.t < t;
             at_once = moves ? 0 : at_once + 1;
             if (moves) move_to(next);

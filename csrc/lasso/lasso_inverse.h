@@ -90,7 +90,8 @@ LW_INLINE void open_place(LassoScratch<T>& s) {
 // False, and nothing but scratch changed, where it lies in the span of the others: phi_j is then
 // the sum of s.column times theirs.
 template <class T, class Form>
-LW_INLINE bool join(const Form& form, LassoScratch<T>& s, int64_t j, T sign, T gradient) {
+LW_INLINE bool join(const Form& form, LassoScratch<T>& s, int64_t j, T sign, T gradient,
+                    T least = least_remainder<T>) {
     const int64_t size = s.size;
     open_place(s);
     T* const places[] = {s.code, s.sign, s.gradient};
@@ -102,7 +103,7 @@ LW_INLINE bool join(const Form& form, LassoScratch<T>& s, int64_t j, T sign, T g
     const T square = form.square(j) + ridge_of(form.signal, j);
     const T remainder = square - dot(s.row, s.column, rows);
     const T ahead = gradient - dot(s.column, s.gradient, rows);
-    if (!(remainder > least_remainder<T> * square)) return false;
+    if (!(remainder > least * square)) return false;
     const T scale = T(1) / remainder;
     s.column[size] = T(-1);
     s.atom[size] = static_cast<int32_t>(j);

@@ -28,7 +28,9 @@
 //           which has one knot of zero codes.
 // Ties      events at one t happen one after the other, the atom of lowest index first, which ends
 //           (Murty's rule for the linear complementarity problem that they are), and make one knot.
-//           An atom in the span of the active ones, as the second of two equal ones, stays out.
+//           An atom in the span of the active ones, as the second of two equal ones, stays out;
+//           one that leaves less than 1e-13 of its square norm outside of it counts as such, and
+//           the gaps tell what that costs. Below 1e-12 alpha_max there are no knots but the end.
 // Sums      in float64 for both dtypes; alphas and codes are rounded at the end. At every knot u
 // and
 //           w are made from c and s, and refined until what they leave of them is rounding: nothing

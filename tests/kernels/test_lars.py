@@ -246,6 +246,27 @@ def test_equal_zero_and_dependent_atoms_end_in_solutions(backend, dtype, positiv
     _check_solutions(path, x, phi, 10 * np.finfo(dtype).eps, positive)
 
 
+def test_paths_have_no_knots_where_alpha_is_rounding(native, rng):
+    """What binary signals leave at the end of a path is zero but for rounding."""
+    for _ in range(20):
+        phi = (rng.random((30, 9)) < 0.5).astype(np.float64)
+        x = (rng.random((6, 9)) < 0.5).astype(np.float64)
+        path = native.lars_path(x, phi, positive=True)
+        assert path.gap.max() <= 1e-9
+        assert (path.alphas[path.indptr[1:] - 1] == 0.0).all()
+
+
+def test_nearly_equal_atoms_cost_little(native, rng):
+    """Atoms a millionth apart are told apart, or nearly so; the gaps tell which."""
+    for _ in range(20):
+        x, half = _problem(rng, (6, 8, 12))
+        phi = np.concatenate([half, half + 1e-6 * rng.standard_normal(half.shape)])
+        codes, gap, alphas = native.lars(x, phi, 0.1)
+        assert (alphas == 0.1).all()
+        assert gap.max() <= 1e-6
+        np.testing.assert_allclose(gap, lasso_gap(x, phi, codes, 0.1), atol=1e-12)
+
+
 def test_powers_of_two_change_exponents_and_nothing_else(native, dtype, rng):
     x, phi = _problem(rng, (5, 10, 25), dtype)
     plain = native.lars(x, phi, 0.25)
