@@ -6,8 +6,8 @@
 // continuous and linear between knots. With the active atoms A, their signs s, c = x Phi',
 // G = Phi Phi' and H = G_AA^-1,
 //
-//   a_A(t) = u - t w,  u = H c_A,  w = H s;   (x - a(t) Phi) Phi' = p + t q,  p = c - u G_A,  q = w
-//   G_A
+//   a_A(t) = u - t w,               u = H c_A,      w = H s
+//   (x - a(t) Phi) Phi' = p + t q,  p = c - u G_A,  q = w G_A
 //
 // until, at the next knot, the correlation of another atom meets t (it joins) or a code reaches
 // zero (its atom leaves).
@@ -31,8 +31,7 @@
 //           An atom in the span of the active ones, as the second of two equal ones, stays out;
 //           one that leaves less than 1e-13 of its square norm outside of it counts as such, and
 //           the gaps tell what that costs. Below 1e-12 alpha_max there are no knots but the end.
-// Sums      in float64 for both dtypes; alphas and codes are rounded at the end. At every knot u
-// and
+// Sums      in float64 for both dtypes; alphas and codes are rounded at the end. At every knot u,
 //           w are made from c and s, and refined until what they leave of them is rounding: nothing
 //           builds up along the path. A signal's result depends on nothing but itself, at any
 //           thread count and batch.
@@ -56,8 +55,7 @@ namespace layerwise {
 struct LarsShape {
     int64_t signals = 0, features = 0, atoms = 0;
     int64_t max_active = 0;
-    int64_t kept =
-        0;  // knots in the slabs a signal, at most: 0 with codes, else 1 or max_steps + 1
+    int64_t kept = 0;  // knots in the slabs a signal: 0 with codes, else 1 or up to max_steps + 1
 };
 
 template <class T>

@@ -10,7 +10,7 @@ from sklearn.utils import get_tags
 import layerwise
 from layerwise import SparseCoder, ops
 
-LASSOS = ["lasso", "lasso_cd", "lasso_lars"]
+LASSOS = ["lasso", "lasso_cd"]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_tag_says_whether_nan_is_allowed(phi):
     assert not get_tags(SparseCoder(phi)).input_tags.allow_nan
 
 
-@pytest.mark.parametrize("algorithm", ["omp", "threshold"])
+@pytest.mark.parametrize("algorithm", ["lasso_lars", "omp", "threshold"])
 def test_other_algorithms_refuse_it(phi, x, algorithm):
     for call in (coder(phi, algorithm).fit, coder(phi, algorithm).transform):
         with pytest.raises(ValueError, match=rf"^SparseCoder: allow_missing .*{algorithm}; got"):

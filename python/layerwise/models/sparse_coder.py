@@ -52,9 +52,9 @@ class SparseCoder(SparseTransformer):
     sparse_output : bool, default False
         Give codes as a ``scipy.sparse.csr_array``, made without a dense detour.
     allow_missing : bool, default False
-        Whether NaN in dense data is an entry that was not observed, not an error; with the lassos
-        only. A signal is coded by what is observed of it, which takes many times as long, and
-        `inverse_transform` tells what the rest may have been.
+        Whether NaN in dense data is an entry that was not observed, not an error; with ``lasso``
+        and ``lasso_cd`` only. A signal is coded by what is observed of it, which takes many times
+        as long, and `inverse_transform` tells what the rest may have been.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ class SparseCoder(SparseTransformer):
         """Check the hyper-parameters and the data."""
         check_coding(self, "SparseCoder", self.transform_algorithm)
         check_bool("SparseCoder", "allow_missing", self.allow_missing)
-        if self.allow_missing and not self.transform_algorithm.startswith("lasso"):
+        if self.allow_missing and self.transform_algorithm not in ("lasso", "lasso_cd"):
             raise ValueError(
                 f"SparseCoder: allow_missing must be False with {self.transform_algorithm}; "
                 "got True"
