@@ -182,9 +182,9 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
 }  // namespace
 
 void init_lasso(py::module_& m) {
-    register_family("lasso", Device::cpu,
-                    {"lars", "lars_path", "lasso", "lasso_path", "omp", "dictionary_statistics",
-                     "dictionary_update"});
+    register_family(
+        "lasso", Device::cpu,
+        {"lars", "lasso", "lasso_path", "omp", "dictionary_statistics", "dictionary_update"});
     init_lasso_path(m);
     init_lasso_dictionary(m);
     init_lasso_lars(m);
