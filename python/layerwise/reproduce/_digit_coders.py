@@ -152,6 +152,6 @@ CODERS = (
          "n_components": 64, "n_atoms": 256, "lambda1": 0.1, "lambda2": 0.01, "gamma": 0.1,
          "eps": 0.01, "n_iter": 5, "n_rounds": 2, "tol": 1e-2},
         {"n_components": 16, "n_atoms": 48, "n_patches": 500, "n_iter": 2},
-        (3.0, 10.0),
+        (0.3, 1.0, 3.0),
     ),
 )  # fmt: skip
