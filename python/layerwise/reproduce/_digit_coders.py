@@ -128,7 +128,7 @@ CODERS = (
     Coder(
         "sparse coding", 2.10, _whole_digits,
         {"n_components": 2048, "alpha": 0.05, "n_iter": 5, "batch_size": 4096},
-        {"n_components": 128, "n_iter": 2, "batch_size": 512}, (10.0, 30.0, 100.0),
+        {"n_components": 128, "n_iter": 2, "batch_size": 512}, (30.0, 100.0, 300.0),
     ),
     Coder(
         "local coordinate coding", 1.90, _local,
