@@ -138,7 +138,7 @@ CODERS = (
     Coder(
         "extended LCC", 1.64, _local,
         {"n_components": 4096, "alpha": 0.1, "n_iter": 5, "n_tangents": 16},
-        {"n_components": 128, "n_iter": 2}, (3.0, 10.0, 30.0),
+        {"n_components": 128, "n_iter": 2}, (0.3, 1.0, 3.0, 10.0),
     ),
     Coder(
         "patch sparse coding", 0.98, _patches,
