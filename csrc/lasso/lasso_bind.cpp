@@ -3,6 +3,7 @@
 
 #include "core/call.h"
 #include "core/module.h"
+#include "lasso/lasso_compact_in.h"
 
 namespace py = pybind11;
 
@@ -127,21 +128,6 @@ void lasso(const char* op, const LassoObjects& o, const LassoScalars& scalars,
     });
 }
 
-// Every row's count must fit its slab, and all of them the outputs.
-void check_indptr(const Array& indptr, int64_t atoms, int64_t non_zeros) {
-    check_array(indptr, dtype_of<int64_t>, {-1});
-    const auto* at = static_cast<const int64_t*>(indptr.data);
-    const int64_t stride = indptr.strides[0], last = indptr.shape[0] - 1;
-    bool valid = last >= 0 && at[0] == 0 && at[last * stride] == non_zeros;
-    for (int64_t i = 0; valid && i < last; ++i) {
-        const int64_t begin = at[i * stride], end = at[(i + 1) * stride];
-        valid = begin <= end && end - begin <= atoms;
-    }
-    if (!valid)
-        throw value_error(indptr.label(), " must rise from 0 to ", non_zeros, " by at most ", atoms,
-                          " a row");
-}
-
 void lasso_compact(py::object indptr_object, const LassoShape& given, py::object indices_object,
                    py::object values_object, py::object workspace, py::object num_threads) {
     const char* op = "lasso_compact";
@@ -152,27 +138,20 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
     if (!indptr || !indices || !values)
         throw type_error(op, ": indptr, indices and values must be arrays; got None");
     check_lasso_sizes(op, given, call.dtype());
+    check_array(indptr, dtype_of<int64_t>, {-1});
+    if (indptr.shape[0] < 1) throw value_error(indptr.label(), " must have an element");
     check_array(indices, dtype_of<int32_t>, {-1});
     const int64_t non_zeros = indices.shape[0];
     call.check();  // indptr, which is read here, is not on a GPU
-    check_indptr(indptr, given.atoms, non_zeros);
-    const auto contiguous = [](const Array& array) {
-        if (array.shape[0] > 1 && array.strides[0] != 1)
-            throw value_error(array.label(), " must be contiguous; got a stride of ",
-                              array.strides[0]);
-    };
-    contiguous(indices);
     LassoShape shape = given;
     shape.signals = indptr.shape[0] - 1;
     visit_float(call.dtype(), [&]<class T>() {
         const LassoFunctions<T>& f = functions<T>(call.target());
         LassoCompactArgs<T> args;
-        args.indptr = {static_cast<const int64_t*>(indptr.data), indptr.shape[0],
-                       indptr.strides[0]};
+        args.indptr = ends_in(indptr, shape.signals, non_zeros, shape.atoms);
         args.atoms = shape.atoms;
-        args.indices = {static_cast<int32_t*>(indices.data), non_zeros, 1};
-        args.values = output_vector<T>(values, non_zeros);
-        contiguous(values);
+        args.indices = contiguous<int32_t>(indices, non_zeros);
+        args.values = contiguous<T>(values, non_zeros);
         args.workspace = call.workspace(workspace, f.slab_bytes(shape)).data;
         call.check();
         call.run([&](const Target& target) { return f.compact(args, target); });

@@ -3,6 +3,7 @@
 
 #include "core/call.h"
 #include "core/module.h"
+#include "lasso/lasso_compact_in.h"
 
 namespace py = pybind11;
 
@@ -101,33 +102,9 @@ void lars(const LarsObjects& o, const LarsScalars& scalars, const py::object& nu
     });
 }
 
-// Ends that rise from 0 to the size of what they divide, by at most `most` a signal.
-Vector<const int64_t> ends_in(const Array& array, int64_t signals, int64_t total, int64_t most) {
-    check_array(array, dtype_of<int64_t>, {signals + 1});
-    const Vector<const int64_t> ends{static_cast<const int64_t*>(array.data), signals + 1,
-                                     array.strides[0]};
-    bool valid = ends.data[0] == 0 && ends.data[signals * ends.stride] == total;
-    for (int64_t i = 0; valid && i < signals; ++i) {
-        const int64_t begin = ends.data[i * ends.stride], end = ends.data[(i + 1) * ends.stride];
-        valid = begin <= end && end - begin <= most;
-    }
-    if (!valid)
-        throw value_error(array.label(), " must rise from 0 to ", total, " by at most ", most,
-                          " a signal");
-    return ends;
-}
-
 struct LarsCompactObjects {
     py::object knot_ends, code_ends, alphas, gap, sizes, indices, values, workspace;
 };
-
-template <class T>
-Vector<T> contiguous(const Array& array, int64_t size) {
-    check_array(array, dtype_of<T>, {size});
-    if (array.shape[0] > 1 && array.strides[0] != 1)
-        throw value_error(array.label(), " must be contiguous; got a stride of ", array.strides[0]);
-    return {static_cast<T*>(array.data), array.shape[0], 1};
-}
 
 void lars_compact(const LarsCompactObjects& o, LarsShape shape, const py::object& num_threads) {
     const char* op = "lars_compact";

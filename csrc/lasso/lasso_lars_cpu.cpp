@@ -59,7 +59,7 @@ enum LarsVector { lars_u, lars_p, lars_q, lars_left_codes, lars_left_sign, lars_
 
 struct LarsLayout {
     LarsSlabs slabs;
-    int64_t ld;
+    int64_t ld, width;  // of an atom in float64
     size_t atoms, norms, packed_phi, gram, gram_gemm, gram_gemm_bytes;
     size_t threads, thread_bytes;  // scratch of the threads, which shares its place with gram_gemm
     // Of one thread:
@@ -77,7 +77,8 @@ static LarsLayout lars_layout(const LarsShape& shape, const Target& target) {
     l.ld = padded + 8;
     Taker taker;
     l.slabs = take_lars_slabs<T>(taker, shape);
-    l.atoms = take(taker, k * d, sizeof(double));
+    l.width = round_up(d, lanes<double>);
+    l.atoms = take(taker, k * l.width, sizeof(double));
     l.norms = take(taker, padded, sizeof(double));
     l.packed_phi = take(taker, static_cast<int64_t>(gemm.packed_b_bytes(d, k)), 1);
     l.gram = take(taker, k * l.ld, sizeof(double));
@@ -109,15 +110,15 @@ struct LarsRun {
     char* at(size_t offset) const { return static_cast<char*>(args.workspace) + offset; }
     double* doubles(size_t offset) const { return reinterpret_cast<double*>(at(offset)); }
 
-    // y (rows, padded) = x phi', x contiguous
-    Status multiply_phi(const double* x, int64_t rows, double* y, int64_t stride, void* workspace,
+    // y (rows, padded) = x phi'
+    Status multiply_phi(const Matrix<const double>& x, double* y, int64_t stride, void* workspace,
                         size_t bytes, const Target& with) const {
         GemmArgs<double> g;
-        g.a = dense_operand(Matrix<const double>{x, rows, shape.features, shape.features, 1});
+        g.a = dense_operand(x);
         g.b.dense.rows = shape.features;
         g.b.dense.cols = shape.atoms;
         g.packed_b = at(layout.packed_phi);
-        g.mean = {y, rows, shape.atoms, stride, 1};
+        g.mean = {y, x.rows, shape.atoms, stride, 1};
         g.workspace = workspace;
         g.workspace_bytes = bytes;
         return gemm_functions<double>().run(g, with);
@@ -129,15 +130,13 @@ struct LarsRun {
         double *atoms = doubles(layout.atoms), *gram = doubles(layout.gram);
         double* norms = doubles(layout.norms);
         const Matrix<const T>& phi = args.phi;
-        for (int64_t j = 0; j < k; ++j)
-            for (int64_t i = 0; i < d; ++i)
-                atoms[j * d + i] = phi.data[j * phi.row_stride + i * phi.col_stride];
-        const Matrix<const double> view{atoms, k, d, d, 1};
+        copy_atoms(phi, k, d, [](int64_t i) { return i; }, atoms);
+        const Matrix<const double> view{atoms, k, d, layout.width, 1};
         Status status = gemm_functions<double>().pack_b(dense_operand(transposed(view)),
                                                         at(layout.packed_phi), target);
         if (status != Status::ok) return status;
-        status = multiply_phi(atoms, k, gram, layout.ld, at(layout.gram_gemm),
-                              layout.gram_gemm_bytes, target);
+        status = multiply_phi(view, gram, layout.ld, at(layout.gram_gemm), layout.gram_gemm_bytes,
+                              target);
         for (int64_t j = 0; j < layout.solver.padded; ++j) {
             norms[j] = j < k ? __builtin_sqrt(gram[j * layout.ld + j]) : 0;
             finite = finite && is_finite(norms[j]);
@@ -259,7 +258,8 @@ struct LarsRun {
         for (int64_t k = 0; k < rows * d; ++k) x[k] = 0;
         for (int64_t r = 0; r < rows; ++r)
             for_each_entry(args.x, first + r, [&](int64_t k, T value) { x[r * d + k] = value; });
-        multiply_phi(x, rows, c, m.padded, memory, layout.gemm_bytes, one_thread(target));
+        multiply_phi({x, rows, d, d, 1}, c, m.padded, memory, layout.gemm_bytes,
+                     one_thread(target));
         LassoScratch<double> s = solver_scratch<double>(layout.solver, memory);
         LarsCursor<T> cursor = cursor_at<T>(layout.slabs, shape, at(0), index);
         for (int64_t r = 0; r < rows; ++r) {

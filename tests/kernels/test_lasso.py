@@ -12,22 +12,12 @@ from layerwise.ops import _codes as codes_module
 from layerwise.reference import lasso as ref
 
 from . import bounds, harness
+from .lasso_problems import ROUNDING, sparse_signals
 
 # Signals, features, atoms.
 SHAPES = harness.shapes(3, others=(5, 11, 19))
 FEW_SHAPES = [(1, 1, 1), (3, 5, 4), (9, 16, 33), (67, 20, 70), (5, 64, 130), (4, 150, 120)]
 METHODS = ["active_set", "coordinate_descent"]
-# Gaps that rounding leaves: about eps sum_j |a_j| / ||x||, for codes of order 1.
-ROUNDING = {np.float32: 3e-6, np.float64: 1e-14}
-
-
-def _problem(rng, shape, dtype, atoms_at_once=4):
-    """Signals made of a few atoms each and some noise, so that codes are sparse; any norms."""
-    n, d, k = shape
-    phi = rng.standard_normal((k, d)) / np.sqrt(max(d, 1)) * rng.uniform(0.5, 2.0, (k, 1))
-    codes = rng.standard_normal((n, k)) * (rng.random((n, k)) < atoms_at_once / max(k, 1))
-    x = codes @ phi + 0.05 * rng.standard_normal((n, d))
-    return x.astype(dtype), phi.astype(dtype)
 
 
 def _largest_alpha(x, phi):
@@ -58,7 +48,7 @@ def _exact(x, phi, alpha, positive=False):
 @pytest.mark.parametrize("positive", [False, True])
 def test_codes_equal_the_oracle_at_awkward_sizes(native, dtype, method, positive, rng):
     for n, d, k in SHAPES:
-        x, phi = _problem(rng, (min(n, 33), d, k), dtype)
+        x, phi = sparse_signals(rng, (min(n, 33), d, k), dtype)
         alpha = 0.3 * _largest_alpha(x, phi)
         if alpha == 0.0:
             continue
@@ -101,7 +91,7 @@ def test_every_gap_is_true_and_within_the_tolerance(backend, dtype, kind, method
     """The law: what the call reports is the gap of its codes, worked out in float64."""
     tol = 1e-4
     for shape in FEW_SHAPES:
-        x, phi = _problem(rng, shape, dtype)
+        x, phi = sparse_signals(rng, shape, dtype)
         alpha = 0.05 * _largest_alpha(x, phi)
         options = _options(rng, kind, shape[0], shape[2], dtype)
         codes, gap = backend.lasso(x, phi, alpha, method=method, tol=tol, max_iter=5000, **options)
@@ -115,7 +105,7 @@ def test_every_gap_is_true_and_within_the_tolerance(backend, dtype, kind, method
 
 @pytest.mark.parametrize("method", METHODS)
 def test_solutions_satisfy_the_optimality_conditions(backend, dtype, method, rng):
-    x, phi = _problem(rng, (40, 30, 60), dtype)
+    x, phi = sparse_signals(rng, (40, 30, 60), dtype)
     alpha = 0.1 * _largest_alpha(x, phi)
     codes = _quiet(backend.lasso, x, phi, alpha, method=method, tol=0.0, max_iter=3000).codes
     x, phi, codes = (values.astype(np.float64) for values in (x, phi, codes))
@@ -128,7 +118,7 @@ def test_solutions_satisfy_the_optimality_conditions(backend, dtype, method, rng
 @pytest.mark.parametrize("ridge", [0.0, 0.2])
 @pytest.mark.parametrize("positive", [False, True])
 def test_codes_agree_with_scikit_learn(backend, positive, ridge, rng):
-    x, phi = _problem(rng, (20, 25, 40), np.float64)
+    x, phi = sparse_signals(rng, (20, 25, 40), np.float64)
     d, alpha = 25, 0.1 * _largest_alpha(x, phi)
     penalty = {"fit_intercept": False, "positive": positive, "tol": 1e-12, "max_iter": 100_000}
     if ridge:
@@ -144,7 +134,7 @@ def test_codes_agree_with_scikit_learn(backend, positive, ridge, rng):
 
 
 def test_methods_and_starts_lead_to_one_solution(native, dtype, rng):
-    x, phi = _problem(rng, (40, 30, 90), dtype)
+    x, phi = sparse_signals(rng, (40, 30, 90), dtype)
     alpha, tol = 0.1 * _largest_alpha(x, phi), 20 * ROUNDING[dtype]
     whole = native.lasso(x, phi, alpha, tol=tol, max_iter=20_000)
     starts = {
@@ -169,7 +159,7 @@ def test_methods_and_starts_lead_to_one_solution(native, dtype, rng):
 
 def test_a_solution_is_kept_as_a_start(native, dtype, rng):
     """What is done already is given back, bit for bit, by either method."""
-    x, phi = _problem(rng, (30, 20, 40), dtype)
+    x, phi = sparse_signals(rng, (30, 20, 40), dtype)
     alpha = 0.1 * _largest_alpha(x, phi)
     codes, gap = native.lasso(x, phi, alpha, tol=1e-4)
     for method in METHODS:
@@ -183,7 +173,7 @@ def test_csr_codes_are_the_dense_ones(native, dtype, positive, rng, monkeypatch)
     for slab in (2**28, 64 * 8 * 70):  # one slab for all, one for each 64 rows
         monkeypatch.setattr(codes_module, "SLAB_BYTES", slab)
         for shape in [*FEW_SHAPES, (200, 20, 70)]:
-            x, phi = _problem(rng, shape, dtype)
+            x, phi = sparse_signals(rng, shape, dtype)
             n, _, k = shape
             options = {
                 "weights": rng.uniform(0.5, 2.0, (n, k)).astype(dtype),
@@ -202,7 +192,7 @@ def test_csr_codes_are_the_dense_ones(native, dtype, positive, rng, monkeypatch)
 
 @pytest.mark.parametrize("layout", harness.LAYOUTS)
 def test_arrays_may_have_any_strides(native, dtype, layout, rng):
-    x, phi = _problem(rng, (21, 19, 35), dtype)
+    x, phi = sparse_signals(rng, (21, 19, 35), dtype)
     alpha = 0.1 * _largest_alpha(x, phi)
     weights = rng.uniform(0.5, 2.0, (21, 35)).astype(dtype)
     start = harness.real(rng, (21, 35), dtype)
@@ -216,7 +206,7 @@ def test_arrays_may_have_any_strides(native, dtype, layout, rng):
 def test_every_encoding_of_the_signals_gives_the_same_bits(native, dtype, density, rng):
     for n, d, k in [(3, 7, 5), (70, 100, 40), (9, 65, 130)]:
         x = harness.binary(rng, (n, d), dtype, density)
-        phi = _problem(rng, (1, d, k), dtype)[1]
+        phi = sparse_signals(rng, (1, d, k), dtype)[1]
         dense = native.lasso(x, phi, 0.3)
         for encoding in ("bits", "csr"):
             got = native.lasso(harness.encode(x, encoding), phi, 0.3)
@@ -227,7 +217,7 @@ def test_every_encoding_of_the_signals_gives_the_same_bits(native, dtype, densit
 @pytest.mark.parametrize("method", METHODS)
 def test_a_signal_does_not_depend_on_its_batch(native, dtype, kind, method, rng):
     shape = (150, 30, 50)
-    x, phi = _problem(rng, shape, dtype)
+    x, phi = sparse_signals(rng, shape, dtype)
     alpha, options = 0.1 * _largest_alpha(x, phi), _options(rng, kind, 150, 50, dtype)
     whole = native.lasso(x, phi, alpha, method=method, num_threads=2, **options)
     for start, stop in [(0, 1), (1, 66), (66, 67), (67, 150)]:
@@ -241,7 +231,7 @@ def test_a_signal_does_not_depend_on_its_batch(native, dtype, kind, method, rng)
 
 
 def test_codes_are_zero_from_the_largest_alpha_on(backend, dtype, rng):
-    x, phi = _problem(rng, (9, 12, 20), dtype)
+    x, phi = sparse_signals(rng, (9, 12, 20), dtype)
     largest = np.abs(x @ phi.T).max(axis=1)
     for i, alpha in enumerate(largest):
         codes, gap = backend.lasso(x[i : i + 1], phi, float(alpha) * (1 + 1e-5))
@@ -251,7 +241,7 @@ def test_codes_are_zero_from_the_largest_alpha_on(backend, dtype, rng):
 
 
 def test_zero_signals_and_zero_atoms_have_zero_codes(backend, dtype, rng):
-    x, phi = _problem(rng, (12, 15, 20), dtype)
+    x, phi = sparse_signals(rng, (12, 15, 20), dtype)
     x[3], phi[[0, 7]] = 0.0, 0.0
     start = harness.real(rng, (12, 20), dtype)
     for method in METHODS:
@@ -267,7 +257,7 @@ def test_zero_signals_and_zero_atoms_have_zero_codes(backend, dtype, rng):
 @pytest.mark.parametrize("positive", [False, True])
 def test_dependent_atoms_are_handled(native, dtype, method, positive, rng):
     """Every atom twice, once negated, some as sums of others: a Gram matrix of low rank."""
-    x, half = _problem(rng, (30, 10, 25), dtype)
+    x, half = sparse_signals(rng, (30, 10, 25), dtype)
     phi = np.concatenate([half, half, -half[:5], half[:10] + half[10:20]])
     alpha = 0.02 * _largest_alpha(x, phi)
     start = harness.real(rng, (30, len(phi)), dtype) * harness.binary(
@@ -294,7 +284,7 @@ def test_active_sets_beyond_the_capacity_are_carried_on(native, dtype, rng):
 @pytest.mark.parametrize("method", METHODS)
 def test_scales_of_signals_and_atoms_do_not_matter(native, dtype, method, rng):
     """Powers of two rescale every number of the computation exactly."""
-    x, phi = _problem(rng, (20, 15, 30), dtype)
+    x, phi = sparse_signals(rng, (20, 15, 30), dtype)
     alpha = 0.1 * _largest_alpha(x, phi)
     codes, gap = native.lasso(x, phi, alpha, method=method)
     for a, b in [(2.0**20, 1.0), (2.0**-20, 1.0), (1.0, 2.0**12), (2.0**10, 2.0**-15)]:
@@ -307,7 +297,7 @@ def test_scales_of_signals_and_atoms_do_not_matter(native, dtype, method, rng):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_infinite_weights_bar_atoms(backend, dtype, method, rng):
-    x, phi = _problem(rng, (20, 15, 30), dtype)
+    x, phi = sparse_signals(rng, (20, 15, 30), dtype)
     weights = np.ones(30, dtype)
     weights[::3] = np.inf
     left = np.isfinite(weights)
@@ -322,7 +312,7 @@ def test_infinite_weights_bar_atoms(backend, dtype, method, rng):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("d", "k"), [(30, 12), (12, 30)])
 def test_alpha_zero_is_least_squares(backend, dtype, method, d, k, rng):
-    x, phi = _problem(rng, (9, d, k), dtype)
+    x, phi = sparse_signals(rng, (9, d, k), dtype)
     with pytest.warns(UserWarning, match="lasso: alpha .*least squares"):
         codes, gap = backend.lasso(x, phi, 0.0, method=method, max_iter=50_000)
     assert gap.max() <= 1e-4
@@ -334,7 +324,7 @@ def test_alpha_zero_is_least_squares(backend, dtype, method, d, k, rng):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused(backend, dtype, bad, rng):
-    x, phi = _problem(rng, (5, 6, 7), dtype)
+    x, phi = sparse_signals(rng, (5, 6, 7), dtype)
     start = np.zeros((5, 7), dtype)
     spoilt = {"x": x.copy(), "dictionary": phi.copy(), "start": start.copy()}
     for values in spoilt.values():
@@ -369,14 +359,14 @@ def test_values_that_are_not_finite_are_refused(backend, dtype, bad, rng):
     ],
 )
 def test_bad_options_are_refused(backend, options, error, match, rng):
-    x, phi = _problem(rng, (5, 6, 7), np.float64)
+    x, phi = sparse_signals(rng, (5, 6, 7), np.float64)
     with pytest.raises(error, match=rf"^lasso: .*{match}"):
         backend.lasso(x, phi, **({"alpha": 0.1} | options))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_signals_that_are_not_done_are_counted(backend, dtype, method, rng):
-    x, phi = _problem(rng, (30, 20, 40), dtype)
+    x, phi = sparse_signals(rng, (30, 20, 40), dtype)
     x[:10] = 0.0
     with pytest.warns(ConvergenceWarning, match="^lasso: 20 of 30 signals .* worst gap is") as seen:
         codes, gap = backend.lasso(x, phi, 0.01, method=method, max_iter=1)
@@ -387,7 +377,7 @@ def test_signals_that_are_not_done_are_counted(backend, dtype, method, rng):
 
 def test_every_method_is_the_one_asked_for(native, dtype, rng):
     """They stop at different codes within the tolerance: none stands in for the other."""
-    x, phi = _problem(rng, (50, 30, 60), dtype)
+    x, phi = sparse_signals(rng, (50, 30, 60), dtype)
     alpha = 0.05 * _largest_alpha(x, phi)
     first, second = (native.lasso(x, phi, alpha, method=method).codes for method in METHODS)
     assert not harness.same_bits(first, second)

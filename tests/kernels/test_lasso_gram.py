@@ -7,19 +7,15 @@ import scipy.sparse
 from layerwise.reference import lasso as ref
 
 from . import harness
+from .lasso_problems import ROUNDING, sparse_signals
 
 METHODS = ["active_set", "coordinate_descent"]
 SHAPES = [(3, 1, 1), (4, 5, 4), (9, 16, 33), (67, 20, 70), (5, 64, 130)]
-ROUNDING = {np.float32: 3e-6, np.float64: 1e-14}
 
 
 def _problem(rng, shape, dtype):
     """Signals, atoms of any norms, and their Gram matrix as NumPy makes it."""
-    n, d, k = shape
-    phi = rng.standard_normal((k, d)) / np.sqrt(d) * rng.uniform(0.5, 2.0, (k, 1))
-    codes = rng.standard_normal((n, k)) * (rng.random((n, k)) < 4 / k)
-    x = codes @ phi + 0.05 * rng.standard_normal((n, d))
-    x, phi = x.astype(dtype), phi.astype(dtype)
+    x, phi = sparse_signals(rng, shape, dtype)
     return x, phi, phi @ phi.T
 
 

@@ -10,21 +10,18 @@ from layerwise.ops import _codes as codes_module
 from layerwise.reference import lasso as ref
 
 from . import harness
+from .lasso_problems import ROUNDING, sparse_signals
 
 METHODS = ["active_set", "coordinate_descent"]
 SHAPES = [(3, 1, 1), (4, 5, 4), (12, 16, 33), (67, 20, 70), (5, 150, 120)]
-ROUNDING = {np.float32: 3e-6, np.float64: 1e-14}
 
 
 def _problem(rng, shape, dtype):
     """Sparse signals; which entries are missing: all of the first one's, none of the last one's."""
-    n, d, k = shape
-    phi = rng.standard_normal((k, d)) / np.sqrt(d) * rng.uniform(0.5, 2.0, (k, 1))
-    codes = rng.standard_normal((n, k)) * (rng.random((n, k)) < 4 / k)
-    x = codes @ phi + 0.05 * rng.standard_normal((n, d))
-    missing = rng.random((n, d)) < 0.3
+    x, phi = sparse_signals(rng, shape, dtype)
+    missing = rng.random(x.shape) < 0.3
     missing[0], missing[-1] = True, False
-    return x.astype(dtype), phi.astype(dtype), missing
+    return x, phi, missing
 
 
 def _alpha(x, phi, share=0.1):

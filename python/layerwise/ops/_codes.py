@@ -11,7 +11,7 @@ from ._backend import core
 from ._signature import Call
 from .workspace import Workspace
 
-__all__ = ["FORMATS", "SLAB_BYTES", "code_rows", "in_format", "join_rows"]
+__all__ = ["FORMATS", "SLAB_BYTES", "code_rows", "in_format", "join_rows", "refuse_lost_rows"]
 
 FORMATS = ("dense", "csr")
 # Codes of so many bytes, were all of them non-zero, are held before they are packed into CSR.
@@ -35,6 +35,16 @@ def join_rows(values: np.ndarray, indices: np.ndarray, indptr: np.ndarray, cols:
     """Make a CSR array of its parts, with the narrowest row pointers."""
     narrow = indptr.astype(np.int32) if indptr[-1] < 2**31 else indptr
     return _csr((values, indices, narrow), shape=(len(indptr) - 1, cols))
+
+
+def refuse_lost_rows(op: str, measured: np.ndarray) -> None:
+    """Raise where what was measured of a row is NaN: it, or the dictionary, is not finite."""
+    lost = np.flatnonzero(np.isnan(measured))
+    if len(lost):
+        raise ValueError(
+            f"{op}: x and dictionary must be finite, the square norms of their rows too; "
+            f"got {len(lost)} rows that cannot be coded, the first is row {lost[0]}"
+        )
 
 
 def code_rows(

@@ -13,7 +13,7 @@ from . import _codes
 from ._arrays import Array, Matrix, to_numpy
 from ._backend import core, use_reference
 from ._checks import check_choice, check_integer, check_numbers
-from ._codes import FORMATS, in_format, join_rows
+from ._codes import FORMATS, in_format, join_rows, refuse_lost_rows
 from ._signature import Call, Signature
 from .workspace import Workspace
 
@@ -320,12 +320,7 @@ def _run_slabs(
 def _judge(call: Call, ends: LarsCodes, options: dict[str, Any]) -> None:
     """Refuse what is not finite; warn of paths that ended early."""
     gap, alphas = to_numpy(ends.gap), to_numpy(ends.alphas)
-    lost = np.flatnonzero(np.isnan(gap))
-    if len(lost):
-        raise ValueError(
-            f"{call.op}: x and dictionary must be finite, the square norms of their rows too; "
-            f"got {len(lost)} rows that cannot be coded, the first is row {lost[0]}"
-        )
+    refuse_lost_rows(call.op, gap)
     early = np.flatnonzero(alphas > options["alpha"])
     if len(early):
         codes = ends.codes if hasattr(ends.codes, "indptr") else to_numpy(ends.codes)

@@ -11,7 +11,7 @@ from layerwise.reference import lasso as reference
 from ._arrays import Array, Matrix, to_numpy
 from ._backend import use_reference
 from ._checks import check_choice, check_integer, check_numbers
-from ._codes import FORMATS, code_rows, in_format
+from ._codes import FORMATS, code_rows, in_format, refuse_lost_rows
 from ._signature import Signature
 from .workspace import Workspace
 
@@ -114,10 +114,5 @@ def omp(
             tolerance=float(tol), num_threads=num_threads, workspace=workspace,
         )  # fmt: skip
         result = OmpCodes(codes, residual)
-    lost = np.flatnonzero(np.isnan(to_numpy(result.residual)))
-    if len(lost):
-        raise ValueError(
-            "omp: x and dictionary must be finite, the square norms of their rows too; "
-            f"got {len(lost)} rows that cannot be coded, the first is row {lost[0]}"
-        )
+    refuse_lost_rows("omp", to_numpy(result.residual))
     return result
