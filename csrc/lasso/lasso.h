@@ -35,13 +35,18 @@
 //           largest |r_j| / ||phi_j|| first, each time with the least-squares codes of all, until
 //           the square residual ||x - a Phi||^2 <= tolerance, which `gap` receives. An atom that
 //           depends on those active ends it. Weights, ridge, sign and start do not apply.
+// Narrow    float64 signals of alpha alone are solved in float32 first, where the tolerance allows
+//           it. The gap is then computed in float64: of the codes, the active atoms, and those
+//           whose correlations, within the bound of their rounding, may be larger than alpha.
+//           Where that misses the tolerance float64 goes on from the codes.
 // Residual  form: x - a Phi and its correlations with all atoms are made afresh in each pass,
 //           products of atoms as they join. 2 D K FLOPs a pass.
 // Missing   entries leave the problem of their signal, with what all atoms have there: it is solved
 //           on a copy of the atoms' other entries, in residual form and float64. A signal of which
 //           nothing is observed is a zero one, a signal without missing entries as any other.
-// Sums      in T. A signal's result depends on nothing but itself, at any thread count and batch.
-// Cost      2 D K FLOPs a signal for c and 2 K |S| for each pass; 2 K^2 D for G, once. Bytes: x and
+// Sums      in T but for these. A signal's result depends on nothing but itself, at any thread
+// count and batch. Cost      2 D K FLOPs a signal for c and 2 K |S| for each pass; 2 K^2 D for G,
+// once. Bytes: x and
 //           codes once; G is read from cache, |S| rows of it a pass.
 // Slabs     codes.data null: rows [64 t, 64 t + 64) leave their non-zeros, columns ascending, one
 //           after the other in the t-th slab of the workspace; compact() gathers them into CSR.

@@ -5,9 +5,23 @@
 #include "core/parallel_tasks.h"
 #include "lasso/lasso_input.h"
 #include "lasso/lasso_layout.h"
+#include "lasso/lasso_narrow_call.h"
 #include "lasso/lasso_output.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
+
+// A block of signals and the thread that codes it.
+template <class T>
+struct LassoBlock {
+    int64_t first, rows;
+    char* memory;
+    LassoModel<T> model;
+    LassoScratch<T> scratch;
+    LassoModel<float> narrow;
+    LassoScratch<float> narrow_scratch;
+    T energy[task_signals];
+    bool has_penalties;  // in the memory, of all signals
+};
 
 // One call's state; a task is a block of signals.
 template <class T>
@@ -53,7 +67,24 @@ struct LassoRun {
             for (int64_t i = shape.atoms; i < layout.ld; ++i) gram[j * layout.ld + i] = T(0);
             note_square(gram[j * layout.ld + j]);
         }
+        if constexpr (sizeof(T) == 8)
+            if (status == Status::ok && narrows())
+                status = narrow_call().prepare(phi, gram, target);
         return status;
+    }
+
+    NarrowCall narrow_call() const { return {layout, shape, static_cast<char*>(args.workspace)}; }
+
+    // Whether signals are solved in float32 first.
+    bool narrows() const {
+        constexpr T least = T(4e-6);  // what float32 reaches
+        const bool joins =
+            args.method == LassoMethod::automatic || args.method == LassoMethod::active_set;
+        return may_narrow<T>(shape) && joins && !is_general() && args.tolerance >= least;
+    }
+
+    bool narrows(T energy) const {
+        return narrows() && suits_narrow(energy, longest, args.alpha, shape.features);
     }
 
     void note_square(T square) {
@@ -241,10 +272,66 @@ struct LassoRun {
         return args.method == LassoMethod::coordinate_descent || active > most_active / 2;
     }
 
-    void solve(int64_t i, char* memory, const LassoModel<T>& m, const LassoSignal<T>& signal,
-               LassoScratch<T>& s) const {
+    // c of some signals of a block.
+    T* correlate(const LassoBlock<T>& block, int64_t row, int64_t rows) const {
+        const int64_t stride = block.model.padded;
+        T* c = reinterpret_cast<T*>(block.memory + layout.correlations) + row * stride;
+        multiply_phi(row_range(args.x, block.first + row, rows), c, stride, block.memory,
+                     layout.gemm_bytes, one_thread(target));
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t j = shape.atoms; j < stride; ++j) c[r * stride + j] = T(0);
+        return c;
+    }
+
+    // c of all signals of a block, in the precision in which each looks at it.
+    void correlate(LassoBlock<T>& block) const {
+        bool narrow = false, wide = false;
+        for (int64_t r = 0; r < block.rows; ++r) {
+            const T energy = block.energy[r] = energy_of(args.x, block.first + r);
+            (narrows(energy) ? narrow : wide) |= energy > T(0);
+        }
+        if (wide) correlate(block, 0, block.rows);
+        if constexpr (sizeof(T) == 8) {
+            if (!narrow) return;
+            const NarrowCall call = narrow_call();
+            call.correlate(row_range(args.x, block.first, block.rows), block.memory, target);
+            block.narrow = call.model(block.model);
+            block.narrow_scratch = solver_scratch<float>(layout.narrow.solver, block.memory);
+        }
+    }
+
+    // In float32, from the codes in the float64 scratch, which receives those that it ends with.
+    // Whether no more is to be done.
+    bool solve_narrow(LassoBlock<T>& block, int64_t row, const LassoSignal<T>& signal) const {
+        if constexpr (sizeof(T) == 8) {
+            LassoScratch<T>& s = block.scratch;
+            LassoScratch<float>& n = block.narrow_scratch;
+            n.iterations = s.iterations;
+            n.size = s.size;
+            for (int64_t e = 0; e < n.size; ++e)
+                n.atom[e] = s.atom[e], n.code[e] = static_cast<float>(s.code[e]);
+            LassoSignal<float> seen{};
+            seen.c = narrow_call().correlations_of(row, block.memory);
+            seen.energy = static_cast<float>(signal.energy);
+            if (solve_active_set(block.narrow, seen, n) == Outcome::unable) return false;
+            const ResidualSignal own =
+                wide_signal(block.memory, at<const double>(layout.atoms), layout.width);
+            for_each_entry(args.x, block.first + row,
+                           [&](int64_t k, T value) { own.x[k] = value; });
+            certify_narrow({block.narrow, n, at<const double>(layout.narrow.norms), shape.features},
+                           own, block.model, signal, s);
+            return s.gap <= args.tolerance || s.iterations >= args.max_iterations;
+        }
+        return false;
+    }
+
+    void solve(LassoBlock<T>& block, int64_t row, const LassoSignal<T>& signal) const {
+        const LassoModel<T>& m = block.model;
+        LassoScratch<T>& s = block.scratch;
         if (is_pursuit()) return solve_matching_pursuit(m, signal, s);
-        const bool descend = descends_from(s.size);
+        const bool descend = descends_from(s.size), narrow = narrows(signal.energy);
+        if (narrow && !descend && solve_narrow(block, row, signal)) return;
+        if (narrow) correlate(block, row, 1);
         const Outcome outcome = descend ? Outcome::unable : solve_active_set(m, signal, s);
         if (outcome == Outcome::ended) return;
         // float32 leaves what its rounding stops to float64, and only a crowd of active atoms to
@@ -252,12 +339,12 @@ struct LassoRun {
         const bool crowd = descend || s.size >= m.capacity;
         if (crowd || sizeof(T) == 8) solve_coordinate_descent(m, signal, s);
         const bool given_up = is_done(m, signal, s) || s.iterations >= m.max_iterations;
-        if (sizeof(T) == 4 && !given_up) finish_wide(i, memory, s);
+        if (sizeof(T) == 4 && !given_up) finish_wide(block.first + row, block.memory, s);
     }
 
     // The codes of signal i, which lie in any order in the scratch, at `indices` and `values` with
     // columns ascending, or into the dense row; how many are not zero.
-    int64_t write(int64_t i, LassoScratch<T>& s, int32_t* indices, T* values) const {
+    int64_t write(int64_t i, const LassoScratch<T>& s, int32_t* indices, T* values) const {
         if (args.codes.data) {
             T* row = args.codes.data + i * args.codes.row_stride;
             const int64_t stride = args.codes.col_stride;
@@ -268,10 +355,12 @@ struct LassoRun {
         return write_sorted(s, indices, values);
     }
 
-    // Codes and gap of signal i, whose correlations are c, into the scratch. Penalties that all
-    // signals share are filled in once a task.
-    void code(int64_t i, char* memory, const LassoModel<T>& m, T* c, LassoScratch<T>& s,
-              bool* filled) const {
+    // Codes and gap of a signal of the block into the scratch.
+    void code(LassoBlock<T>& block, int64_t row) const {
+        const int64_t i = block.first + row;
+        const LassoModel<T>& m = block.model;
+        LassoScratch<T>& s = block.scratch;
+        char* memory = block.memory;
         s.size = s.iterations = 0;
         if (shape.missing) {
             auto* features = reinterpret_cast<int64_t*>(memory + layout.observed);
@@ -279,38 +368,36 @@ struct LassoRun {
             if (count < shape.features) return solve_observed(i, memory, features, count, s);
         }
         LassoSignal<T> signal{};
-        signal.c = c;
-        signal.energy = energy_of(args.x, i);
+        signal.c = reinterpret_cast<const T*>(memory + layout.correlations) + row * m.padded;
+        signal.energy = block.energy[row];
         s.gap = finite && is_finite(signal.energy) ? T(0) : T(__builtin_nan(""));
         if (s.gap != T(0) || !(signal.energy > T(0))) return;
-        for (int64_t j = shape.atoms; j < m.padded; ++j) c[j] = T(0);
         if (is_general()) {
-            if (!*filled || has_own_penalties())
+            if (!block.has_penalties || has_own_penalties())
                 fill_penalties(layout.solver, memory, i, signal,
                                [&](int64_t j) { return gram_square(j); });
             set_penalties(layout.solver, memory, signal);
-            *filled = true;
+            block.has_penalties = true;
         }
         read_start(i, signal, s);
-        if (s.gap == T(0)) solve(i, memory, m, signal, s);
+        if (s.gap == T(0)) solve(block, row, signal);
     }
 
     void task(int64_t index, int thread) const {
-        const int64_t first = index * task_signals;
-        const int64_t rows = min_of(task_signals, shape.signals - first);
-        char* memory = thread_memory(thread);
-        const LassoModel<T> m = model();
-        LassoScratch<T> s = solver_scratch<T>(layout.solver, memory);
-        T* c = reinterpret_cast<T*>(memory + layout.correlations);
-        multiply_phi(row_range(args.x, first, rows), c, m.padded, memory, layout.gemm_bytes,
-                     one_thread(target));
+        LassoBlock<T> block{};
+        block.first = index * task_signals;
+        block.rows = min_of(task_signals, shape.signals - block.first);
+        block.memory = thread_memory(thread);
+        block.model = model();
+        block.scratch = solver_scratch<T>(layout.solver, block.memory);
+        correlate(block);
+        const LassoScratch<T>& s = block.scratch;
         const int64_t slab = index * task_signals * shape.atoms;
         int32_t* indices = at<int32_t>(layout.slab_indices) + slab;
         T* values = at<T>(layout.slab_values) + slab;
-        bool filled = false;
-        for (int64_t r = 0; r < rows; ++r) {
-            const int64_t i = first + r;
-            code(i, memory, m, c + r * m.padded, s, &filled);
+        for (int64_t r = 0; r < block.rows; ++r) {
+            const int64_t i = block.first + r;
+            code(block, r);
             const int64_t count = write(i, s, indices, values);
             if (!args.codes.data) args.counts.data[i * args.counts.stride] = count;
             args.gap.data[i * args.gap.stride] = s.gap;
@@ -320,9 +407,9 @@ struct LassoRun {
     }
 
     Status run() {
-        if (may_finish_wide<T>(shape))
+        if (may_finish_wide<T>(shape) || narrows())
             copy_atoms(
-                args.phi, layout.residual.padded, shape.features, [](int64_t k) { return k; },
+                args.phi, layout.atom_rows, shape.features, [](int64_t k) { return k; },
                 at<double>(layout.atoms));
         const Status status = make_gram();
         if (status != Status::ok) return status;

@@ -60,10 +60,14 @@ LW_INLINE void for_each_entry(const Operand<T>& x, int64_t i, Visit visit) {
     if (x.encoding == Encoding::csr) {
         for (int64_t e = x.csr.indptr[i]; e < x.csr.indptr[i + 1]; ++e)
             visit(x.csr.indices[e], csr_value(x.csr, e));
-        return;
+    } else if (x.encoding == Encoding::bits) {
+        for (int64_t j = 0; j < x.bits.cols; ++j) visit(j, T(bit_at(x.bits, i, j)));
+    } else if (x.dense.col_stride == 1) {
+        const T* row = x.dense.data + i * x.dense.row_stride;
+        for (int64_t j = 0; j < x.dense.cols; ++j) visit(j, row[j]);
+    } else {
+        for (int64_t j = 0; j < x.dense.cols; ++j) visit(j, dense_entry(x, i, j));
     }
-    for (int64_t j = 0; j < operand_cols(x); ++j)
-        visit(j, x.encoding == Encoding::bits ? T(bit_at(x.bits, i, j)) : dense_entry(x, i, j));
 }
 
 // The features that row i of dense x is not missing, ascending; how many.

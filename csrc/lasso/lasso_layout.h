@@ -93,20 +93,31 @@ LW_INLINE LassoScratch<T> solver_scratch(const SolverLayout& l, char* memory) {
     return s;
 }
 
+// What the narrow form needs: of a call, and of one thread from x on.
+struct NarrowLayout {
+    int64_t ld;
+    size_t norms, packed_phi, gram;
+    size_t phi, phi_bytes;  // shares its place with the threads' scratch
+    size_t x, indptr, correlations;
+    SolverLayout solver;
+};
+
 // The slabs come first: compact() finds them without knowing the rest.
 struct LassoLayout {
     int64_t ld;
     size_t slab_indices, slab_values;  // of all tasks
     size_t packed_phi, gram, gram_gemm, gram_gemm_bytes;
-    int64_t width;                 // of an atom in float64
-    size_t atoms;                  // (padded, width) of the residual form
+    int64_t width;  // of an atom in float64
+    int64_t atom_rows;
+    size_t atoms;                  // (atom_rows, width) of the residual form
     size_t threads, thread_bytes;  // scratch of the threads, which shares its place with gram_gemm
     // Of one thread:
     size_t gemm_bytes, correlations;
     SolverLayout solver, residual;
     size_t residual_vectors;  // x, its residual, correlations
-    size_t observed;          // features of a signal with missing entries, and
-    size_t observed_atoms;    // (padded, width or less): the atoms there
+    NarrowLayout narrow;
+    size_t observed;        // features of a signal with missing entries, and
+    size_t observed_atoms;  // (padded, width or less): the atoms there
     size_t total;
 };
 
@@ -123,14 +134,22 @@ LW_INLINE bool may_finish_wide(const LassoShape& shape) {
     return sizeof(T) == 4 && shape.max_active == 0;
 }
 
+// Whether a call may look at signals in float32.
+template <class T>
+LW_INLINE bool may_narrow(const LassoShape& shape) {
+    return sizeof(T) == 8 && shape.max_active == 0;
+}
+
+LW_INLINE size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
 template <class T>
 static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     LassoLayout l{};
     const GemmFunctions<T>& gemm = gemm_functions<T>();
     const int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-    const bool wide = may_finish_wide<T>(shape);
+    const bool wide = may_finish_wide<T>(shape), narrow = may_narrow<T>(shape);
     const int64_t padded = round_up(max_of(shape.atoms, 1), block_width<T>);
-    const int64_t rows = round_up(max_of(shape.atoms, 1), block_width<double>);
+    const int64_t rows = l.atom_rows = round_up(max_of(shape.atoms, 1), block_width<double>);
     l.ld = padded + line;
     Taker taker;
     if (shape.slabs) {
@@ -139,15 +158,27 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
         l.slab_values = slabs.values;
     }
     l.width = round_up(shape.features, lanes<double>);
-    if (wide) l.atoms = take(taker, rows * l.width, sizeof(double));
+    if (wide || narrow) l.atoms = take(taker, rows * l.width, sizeof(double));
     const auto packed = static_cast<int64_t>(gemm.packed_b_bytes(shape.features, shape.atoms));
     l.packed_phi = take(taker, packed, 1);
     l.gram = take(taker, shape.atoms * l.ld, sizeof(T));
     l.gram_gemm_bytes = gemm.workspace({shape.atoms, shape.atoms, shape.features, 0, true}, target);
-    l.threads = l.gram_gemm = taker.at;
+    const int64_t narrow_padded = round_up(max_of(shape.atoms, 1), block_width<float>);
+    if (narrow) {
+        const auto bytes = gemm_functions<float>().packed_b_bytes(shape.features, shape.atoms);
+        l.narrow.ld = narrow_padded + 16;
+        l.narrow.norms = take(taker, shape.atoms, sizeof(double));
+        l.narrow.packed_phi = take(taker, static_cast<int64_t>(bytes), 1);
+        l.narrow.gram = take(taker, shape.atoms * l.narrow.ld, sizeof(float));
+        l.narrow.phi_bytes = static_cast<size_t>(shape.atoms * shape.features) * sizeof(float);
+    }
+    l.threads = l.gram_gemm = l.narrow.phi = taker.at;
     Taker own;
-    l.gemm_bytes =
-        gemm.workspace({task_signals, shape.atoms, shape.features, 0, true}, one_thread(target));
+    const GemmShape block = {task_signals, shape.atoms, shape.features, 0, true};
+    l.gemm_bytes = gemm.workspace(block, one_thread(target));
+    if (narrow)
+        l.gemm_bytes =
+            larger(l.gemm_bytes, gemm_functions<float>().workspace(block, one_thread(target)));
     take(own, static_cast<int64_t>(l.gemm_bytes), 1);
     l.correlations = take(own, task_signals * padded, sizeof(T));
     const int64_t active =
@@ -156,7 +187,14 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     if (wide || shape.missing) {
         const int64_t most = min_of(max_of(shape.features, most_active), most_active_residual);
         l.residual = take_solver<double>(own, shape.atoms, min_of(shape.atoms, most));
-        l.residual_vectors = take(own, 2 * l.width + l.residual.padded, sizeof(double));
+    }
+    if (wide || narrow || shape.missing)
+        l.residual_vectors = take(own, 2 * l.width + rows, sizeof(double));
+    if (narrow) {
+        l.narrow.solver = take_solver<float>(own, shape.atoms, active);
+        l.narrow.x = take(own, task_signals * shape.features, sizeof(float));
+        l.narrow.indptr = take(own, task_signals + 1, sizeof(int64_t));
+        l.narrow.correlations = take(own, task_signals * narrow_padded, sizeof(float));
     }
     if (shape.missing) {
         l.observed = take(own, shape.features, sizeof(int64_t));
@@ -164,7 +202,7 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     }
     l.thread_bytes = own.at;
     const size_t all_threads = static_cast<size_t>(target.num_threads) * l.thread_bytes;
-    l.total = taker.at + (all_threads > l.gram_gemm_bytes ? all_threads : l.gram_gemm_bytes);
+    l.total = taker.at + larger(all_threads, larger(l.gram_gemm_bytes, l.narrow.phi_bytes));
     return l;
 }
 

@@ -35,10 +35,51 @@ struct ResidualForm {
         }
     }
 
-    // residual = x - a Phi
+    // visit(i, y phi_j') for the atoms j listed, likewise
+    template <class Visit>
+    void correlate_listed(const int32_t* atoms, int64_t count, const double* y, Visit visit) const {
+        constexpr int rows = 4;
+        for (int64_t i = 0; i < count; i += rows) {
+            const double* phi[rows];
+            Vec<double> sum[rows] = {};
+            double out[rows];
+            LW_UNROLL(4)
+            for (int row = 0; row < rows; ++row) phi[row] = atom(atoms[min_of(i + row, count - 1)]);
+            for (int64_t k = 0; k < own.width; k += lanes<double>) {
+                const Vec<double> value = load(y + k);
+                LW_UNROLL(4)
+                for (int row = 0; row < rows; ++row)
+                    sum[row] = fma(value, load(phi[row] + k), sum[row]);
+            }
+            LW_UNROLL(4)
+            for (int row = 0; row < rows; ++row) out[row] = sum_lanes<double>(sum[row]);
+            for (int64_t row = 0; row < min_of(rows, count - i); ++row) visit(i + row, out[row]);
+        }
+    }
+
+    // residual = x - a Phi, some vectors of it at a time
     void make_residual(const LassoScratch<double>& s) const {
-        for (int64_t k = 0; k < own.width; ++k) own.residual[k] = own.x[k];
-        for (int64_t i = 0; i < s.size; ++i) add_atom(own.residual, s.atom[i], -s.code[i]);
+        constexpr int block = 8;
+        int64_t k = 0;
+        for (; k + block * lanes<double> <= own.width; k += block * lanes<double>)
+            make_residual<block>(s, k);
+        for (; k < own.width; k += lanes<double>) make_residual<1>(s, k);
+    }
+
+    template <int vectors>
+    void make_residual(const LassoScratch<double>& s, int64_t k) const {
+        Vec<double> left[vectors];
+        LW_UNROLL(8)
+        for (int v = 0; v < vectors; ++v) left[v] = load(own.x + k + v * lanes<double>);
+        for (int64_t i = 0; i < s.size; ++i) {
+            const double* phi = atom(s.atom[i]) + k;
+            const Vec<double> code = splat(-s.code[i]);
+            LW_UNROLL(8)
+            for (int v = 0; v < vectors; ++v)
+                left[v] = fma(code, load(phi + v * lanes<double>), left[v]);
+        }
+        LW_UNROLL(8)
+        for (int v = 0; v < vectors; ++v) store(own.residual + k + v * lanes<double>, left[v]);
     }
 
     double refresh(LassoScratch<double>& s) const {
@@ -68,7 +109,7 @@ struct ResidualForm {
     double square(int64_t j) const { return product(j, atom(j)); }
 
     void products(LassoScratch<double>& s, int64_t j) const {
-        for (int64_t i = 0; i < s.size; ++i) s.row[i] = product(j, atom(s.atom[i]));
+        correlate_listed(s.atom, s.size, atom(j), [&](int64_t i, double g) { s.row[i] = g; });
     }
 
     void open_sweeps(LassoScratch<double>&) const {}

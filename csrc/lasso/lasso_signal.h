@@ -260,4 +260,17 @@ struct ResidualSignal {
 void solve_residual(const ResidualSignal&, const LassoModel<double>&, const LassoSignal<double>&,
                     LassoScratch<double>&, bool descend, bool single);
 
+// A float64 signal solved in float32: what its scratch holds is off by rounding.
+struct NarrowSignal {
+    const LassoModel<float>& model;
+    const LassoScratch<float>& scratch;
+    const double* norms;  // (atoms,): of the atoms
+    int64_t features;
+};
+
+// The codes in float64, into the scratch, with their gap: of the correlations that float32 has made
+// only those are made again that may be the largest.
+void certify_narrow(const NarrowSignal&, const ResidualSignal&, const LassoModel<double>&,
+                    const LassoSignal<double>&, LassoScratch<double>&);
+
 }  // namespace layerwise::LW_ISA_NAMESPACE

@@ -295,6 +295,29 @@ def test_scales_of_signals_and_atoms_do_not_matter(native, dtype, method, rng):
         assert harness.same_bits(scaled.gap, gap)
 
 
+@pytest.mark.parametrize(("a", "b"), [(-200, 0), (-70, -70), (70, 70), (0, 200), (200, -200)])
+def test_float64_is_not_held_to_the_range_of_float32(native, a, b, rng):
+    x, phi = sparse_signals(rng, (20, 15, 30), np.float64)
+    alpha = 0.1 * _largest_alpha(x, phi)
+    scaled = native.lasso(x * 2.0**a, phi * 2.0**b, alpha * 2.0 ** (a + b), tol=1e-5)
+    true = ref.lasso_gap(x, phi, scaled.codes * 2.0 ** (b - a), alpha)
+    assert true.max() <= 1e-5 + ROUNDING[np.float64]
+    assert np.abs(true - scaled.gap).max() <= ROUNDING[np.float64]
+
+
+def test_a_float64_gap_is_as_small_as_is_asked(native, rng):
+    """Small penalties, large ones and tolerances on either side of what float32 can reach."""
+    x, phi = sparse_signals(rng, (70, 40, 90), np.float64)
+    x[1::2] *= 1e-3  # of which float32 sees the violations no better than its rounding
+    for share in (0.5, 0.05, 1e-3, 1e-6):
+        alpha = share * _largest_alpha(x, phi)
+        for tol in (1e-5, 1e-6, 1e-10):
+            codes, gap = native.lasso(x, phi, alpha, tol=tol, max_iter=10_000)
+            true = ref.lasso_gap(x, phi, codes, alpha)
+            assert true.max() <= tol + ROUNDING[np.float64]
+            assert np.abs(true - gap).max() <= ROUNDING[np.float64]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_infinite_weights_bar_atoms(backend, dtype, method, rng):
     x, phi = sparse_signals(rng, (20, 15, 30), dtype)

@@ -126,6 +126,8 @@ def lasso(
     A signal's code depends on no other signal and not on the number of threads, to the last bit.
     Where rounding keeps float32 from the tolerance, a signal is solved on in float64 and its codes
     are rounded at the end: relative gaps of about ``1e-7 ||a||_1 ||a||_2 / alpha`` may be left.
+    A float64 signal without weights or ridge is solved in float32 first if `tol` is at least 4e-6;
+    its gap is computed in float64, and where it is larger than `tol` float64 goes on from there.
 
     Signals with missing entries share no Gram matrix: each is solved in float64 on a copy of what
     the atoms have where it is observed, which takes many times as long. The others are coded as
