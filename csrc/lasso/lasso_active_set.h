@@ -131,9 +131,10 @@ LW_RARE bool exchange(const Form& form, LassoScratch<T>& s, int64_t j, T sign, T
     return true;
 }
 
-// The atoms whose violation is within reach of the largest join, one a lane of a block: fewer passes
-// than one by one, while few of them have to leave again (0.7 or 0.9 take 5 to 10% longer). After a step on which some left only the
-// largest joins, which always is progress. False where none could.
+// The atoms whose violation is within reach of the largest join, one a lane of a block: fewer
+// passes than one by one, while few of them have to leave again (0.7 or 0.9 take 5 to 10% longer).
+// After a step on which some left only the largest joins, which always is progress. False where
+// none could.
 template <class T, class Form>
 LW_INLINE bool join_violators(const Form& form, LassoScratch<T>& s, T top, bool alone, bool* able) {
     constexpr T reach = T(0.8);
@@ -193,7 +194,8 @@ static Outcome solve_active_set(const Form& form, LassoScratch<T>& s) {
             const bool better = s.gap < least || least < T(0);
             stalled = better ? 0 : stalled + 1;
             if (better) least = s.gap;
-            if (stalled >= most_stalled<T>) return Outcome::unable;  // rounding: it goes in a circle
+            if (stalled >= most_stalled<T>)
+                return Outcome::unable;  // rounding: it goes in a circle
         }
         set_gradient(form, s);
         bool able = true;

@@ -69,22 +69,25 @@ struct LassoRun {
         }
         if constexpr (sizeof(T) == 8)
             if (status == Status::ok && narrows())
-                status = narrow_call().prepare(phi, gram, target);
+                status = narrow_call().prepare(phi, gram, is_pursuit(), target);
         return status;
     }
 
     NarrowCall narrow_call() const { return {layout, shape, static_cast<char*>(args.workspace)}; }
 
-    // Whether signals are solved in float32 first.
+    // Whether float32 looks at signals first.
     bool narrows() const {
-        constexpr T least = T(4e-6);  // what float32 reaches
+        constexpr T least = T(4e-6);  // gap that it reaches
         const bool joins =
             args.method == LassoMethod::automatic || args.method == LassoMethod::active_set;
-        return may_narrow<T>(shape) && joins && !is_general() && args.tolerance >= least;
+        const bool reached = joins && !is_general() && args.tolerance >= least;
+        return may_narrow<T> && (is_pursuit() || reached);
     }
 
     bool narrows(T energy) const {
-        return narrows() && suits_narrow(energy, longest, args.alpha, shape.features);
+        if (!narrows()) return false;
+        return is_pursuit() ? in_narrow_range(energy, longest)
+                            : suits_narrow(energy, longest, args.alpha, shape.features);
     }
 
     void note_square(T square) {
@@ -300,35 +303,51 @@ struct LassoRun {
         }
     }
 
-    // In float32, from the codes in the float64 scratch, which receives those that it ends with.
-    // Whether no more is to be done.
-    bool solve_narrow(LassoBlock<T>& block, int64_t row, const LassoSignal<T>& signal) const {
+    // The signal as `solve` takes it, in float32 and in residual form.
+    template <class Solve>
+    void see_narrow(LassoBlock<T>& block, int64_t row, const LassoSignal<T>& signal,
+                    Solve solve) const {
         if constexpr (sizeof(T) == 8) {
-            LassoScratch<T>& s = block.scratch;
-            LassoScratch<float>& n = block.narrow_scratch;
-            n.iterations = s.iterations;
-            n.size = s.size;
-            for (int64_t e = 0; e < n.size; ++e)
-                n.atom[e] = s.atom[e], n.code[e] = static_cast<float>(s.code[e]);
-            LassoSignal<float> seen{};
-            seen.c = narrow_call().correlations_of(row, block.memory);
-            seen.energy = static_cast<float>(signal.energy);
-            if (solve_active_set(block.narrow, seen, n) == Outcome::unable) return false;
             const ResidualSignal own =
                 wide_signal(block.memory, at<const double>(layout.atoms), layout.width);
             for_each_entry(args.x, block.first + row,
                            [&](int64_t k, T value) { own.x[k] = value; });
-            certify_narrow({block.narrow, n, at<const double>(layout.narrow.norms), shape.features},
-                           own, block.model, signal, s);
-            return s.gap <= args.tolerance || s.iterations >= args.max_iterations;
+            LassoSignal<float> seen{};
+            seen.c = narrow_call().correlations_of(row, block.memory);
+            seen.energy = static_cast<float>(signal.energy);
+            const NarrowSignal narrow = {block.narrow, seen, block.narrow_scratch,
+                                         at<const double>(layout.narrow.norms), shape.features};
+            solve(narrow, own, block.model, signal, block.scratch);
         }
-        return false;
+    }
+
+    void pursue(LassoBlock<T>& block, int64_t row, const LassoSignal<T>& signal) const {
+        if (!narrows(signal.energy))
+            return solve_matching_pursuit(block.model, signal, block.scratch);
+        see_narrow(block, row, signal, [](auto&... problem) { solve_narrow_pursuit(problem...); });
+    }
+
+    // In float32, from the codes in the float64 scratch, which receives those that it ends with.
+    // Whether no more is to be done.
+    bool solve_narrow(LassoBlock<T>& block, int64_t row, const LassoSignal<T>& signal) const {
+        bool done = false;
+        see_narrow(block, row, signal, [&](auto& narrow, auto& own, auto& m, auto& of, auto& s) {
+            LassoScratch<float>& n = narrow.scratch;
+            n.iterations = s.iterations;
+            n.size = s.size;
+            for (int64_t e = 0; e < n.size; ++e)
+                n.atom[e] = s.atom[e], n.code[e] = static_cast<float>(s.code[e]);
+            if (solve_active_set(narrow.model, narrow.signal, n) == Outcome::unable) return;
+            certify_narrow(narrow, own, m, of, s);
+            done = s.gap <= args.tolerance || s.iterations >= args.max_iterations;
+        });
+        return done;
     }
 
     void solve(LassoBlock<T>& block, int64_t row, const LassoSignal<T>& signal) const {
         const LassoModel<T>& m = block.model;
         LassoScratch<T>& s = block.scratch;
-        if (is_pursuit()) return solve_matching_pursuit(m, signal, s);
+        if (is_pursuit()) return pursue(block, row, signal);
         const bool descend = descends_from(s.size), narrow = narrows(signal.energy);
         if (narrow && !descend && solve_narrow(block, row, signal)) return;
         if (narrow) correlate(block, row, 1);

@@ -96,7 +96,7 @@ LW_INLINE LassoScratch<T> solver_scratch(const SolverLayout& l, char* memory) {
 // What the narrow form needs: of a call, and of one thread from x on.
 struct NarrowLayout {
     int64_t ld;
-    size_t norms, packed_phi, gram;
+    size_t norms, scale, packed_phi, gram;
     size_t phi, phi_bytes;  // shares its place with the threads' scratch
     size_t x, indptr, correlations;
     SolverLayout solver;
@@ -134,11 +134,9 @@ LW_INLINE bool may_finish_wide(const LassoShape& shape) {
     return sizeof(T) == 4 && shape.max_active == 0;
 }
 
-// Whether a call may look at signals in float32.
+// Whether calls may look at signals in float32.
 template <class T>
-LW_INLINE bool may_narrow(const LassoShape& shape) {
-    return sizeof(T) == 8 && shape.max_active == 0;
-}
+constexpr bool may_narrow = sizeof(T) == 8;
 
 LW_INLINE size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
@@ -147,7 +145,7 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     LassoLayout l{};
     const GemmFunctions<T>& gemm = gemm_functions<T>();
     const int64_t line = 64 / static_cast<int64_t>(sizeof(T));
-    const bool wide = may_finish_wide<T>(shape), narrow = may_narrow<T>(shape);
+    const bool wide = may_finish_wide<T>(shape), narrow = may_narrow<T>;
     const int64_t padded = round_up(max_of(shape.atoms, 1), block_width<T>);
     const int64_t rows = l.atom_rows = round_up(max_of(shape.atoms, 1), block_width<double>);
     l.ld = padded + line;
@@ -168,6 +166,7 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
         const auto bytes = gemm_functions<float>().packed_b_bytes(shape.features, shape.atoms);
         l.narrow.ld = narrow_padded + 16;
         l.narrow.norms = take(taker, shape.atoms, sizeof(double));
+        l.narrow.scale = take(taker, shape.atoms, sizeof(double));
         l.narrow.packed_phi = take(taker, static_cast<int64_t>(bytes), 1);
         l.narrow.gram = take(taker, shape.atoms * l.narrow.ld, sizeof(float));
         l.narrow.phi_bytes = static_cast<size_t>(shape.atoms * shape.features) * sizeof(float);

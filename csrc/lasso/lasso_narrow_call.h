@@ -6,14 +6,16 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// Row by row.
-LW_INLINE void narrow_copy(const Matrix<const double>& x, float* out) {
+// Row by row, row i times scale[i] where that is given.
+LW_INLINE void narrow_copy(const Matrix<const double>& x, const double* scale, float* out) {
     for (int64_t i = 0; i < x.rows; ++i, out += x.cols) {
         const double* row = x.data + i * x.row_stride;
+        const double by = scale ? scale[i] : 1;
         if (x.col_stride == 1)
-            for (int64_t k = 0; k < x.cols; ++k) out[k] = static_cast<float>(row[k]);
+            for (int64_t k = 0; k < x.cols; ++k) out[k] = static_cast<float>(by * row[k]);
         else
-            for (int64_t k = 0; k < x.cols; ++k) out[k] = static_cast<float>(row[k * x.col_stride]);
+            for (int64_t k = 0; k < x.cols; ++k)
+                out[k] = static_cast<float>(by * row[k * x.col_stride]);
     }
 }
 
@@ -32,7 +34,7 @@ LW_INLINE Operand<float> narrow_rows(const Operand<double>& x, float* values, in
         out.csr = {indptr, from.indices + begin, from.values ? values : nullptr, from.rows,
                    from.cols};
     } else {
-        narrow_copy(x.dense, values);
+        narrow_copy(x.dense, nullptr, values);
         out.dense = {values, x.dense.rows, x.dense.cols, x.dense.cols, 1};
     }
     return out;
@@ -48,20 +50,26 @@ struct NarrowCall {
         return reinterpret_cast<U*>(workspace + offset);
     }
 
-    // Atoms and Gram matrix.
-    Status prepare(const Matrix<const double>& phi, const double* gram,
+    // Atoms and Gram matrix; `unit`: of norm one each, but for zero atoms.
+    Status prepare(const Matrix<const double>& phi, const double* gram, bool unit,
                    const Target& target) const {
         const NarrowLayout& l = layout.narrow;
-        for (int64_t j = 0; j < shape.atoms; ++j) {
-            const double* from = gram + j * layout.ld;
-            float* to = at<float>(l.gram) + j * l.ld;
-            at<double>(l.norms)[j] = __builtin_sqrt(from[j]);
-            for (int64_t i = 0; i < shape.atoms; ++i) to[i] = static_cast<float>(from[i]);
-            for (int64_t i = shape.atoms; i < l.ld; ++i) to[i] = 0;
+        const int64_t k = shape.atoms, d = shape.features;
+        auto *atoms = at<float>(l.phi), *narrow_gram = at<float>(l.gram);
+        auto *norms = at<double>(l.norms), *scale = at<double>(l.scale);
+        for (int64_t j = 0; j < k; ++j) {
+            norms[j] = __builtin_sqrt(gram[j * layout.ld + j]);
+            scale[j] = !unit ? 1 : norms[j] > 0 ? 1 / norms[j] : 0;
         }
-        auto* atoms = at<float>(l.phi);
-        narrow_copy(phi, atoms);
-        const Matrix<const float> columns = {atoms, shape.features, shape.atoms, 1, shape.features};
+        for (int64_t j = 0; j < k; ++j) {
+            const double* from = gram + j * layout.ld;
+            float* to = narrow_gram + j * l.ld;
+            for (int64_t i = 0; i < k; ++i)
+                to[i] = static_cast<float>(from[i] * scale[j] * scale[i]);
+            for (int64_t i = k; i < l.ld; ++i) to[i] = 0;
+        }
+        narrow_copy(phi, scale, atoms);
+        const Matrix<const float> columns = {atoms, d, k, 1, d};
         return gemm_functions<float>().pack_b(dense_operand(columns), at<char>(l.packed_phi),
                                               target);
     }

@@ -5,23 +5,6 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// visit(j) for the atoms whose r, as float32 has it, is at least `least`.
-template <class Visit>
-LW_INLINE void for_each_large(const NarrowSignal& narrow, float least, Visit visit) {
-    const LassoModel<float>& model = narrow.model;
-    const LassoScratch<float>& s = narrow.scratch;
-    const UintVec<float> mask = magnitude_mask<float>(model.nonnegative);
-    const Vec<float> bar = splat(least);
-    for (int64_t b = 0; b < model.padded; b += block_width<float>) {
-        if (movemask<float>(load(s.peaks + b / block_vectors) >= bar) == 0) continue;
-        for (int64_t j = b; j < b + block_width<float>; j += lanes<float>) {
-            const Vec<float> size = magnitude<float>(load(s.r + j), mask);
-            for (uint64_t left = movemask<float>(size >= bar); left != 0; left &= left - 1)
-                visit(j + __builtin_ctzll(left));
-        }
-    }
-}
-
 void certify_narrow(const NarrowSignal& narrow, const ResidualSignal& own,
                     const LassoModel<double>& model, const LassoSignal<double>& signal,
                     LassoScratch<double>& s) {
@@ -48,9 +31,8 @@ void certify_narrow(const NarrowSignal& narrow, const ResidualSignal& own,
     });
     // Below alpha no correlation matters to the gap.
     const double error = narrow_error(narrow.features + s.size) * model.longest * size;
-    for_each_large(narrow, static_cast<float>(model.alpha - error), [&](int64_t j) {
-        if (j < model.atoms) note(form.product(j, own.residual));
-    });
+    for_each_large(narrow, static_cast<float>(model.alpha - error),
+                   [&](int64_t j) { note(form.product(j, own.residual)); });
     s.gap = relative_gap(form, s, top);
 }
 

@@ -260,10 +260,11 @@ struct ResidualSignal {
 void solve_residual(const ResidualSignal&, const LassoModel<double>&, const LassoSignal<double>&,
                     LassoScratch<double>&, bool descend, bool single);
 
-// A float64 signal solved in float32: what its scratch holds is off by rounding.
+// A float64 signal in float32: what the scratch holds is off by rounding.
 struct NarrowSignal {
     const LassoModel<float>& model;
-    const LassoScratch<float>& scratch;
+    const LassoSignal<float>& signal;
+    LassoScratch<float>& scratch;
     const double* norms;  // (atoms,): of the atoms
     int64_t features;
 };
@@ -272,5 +273,9 @@ struct NarrowSignal {
 // only those are made again that may be the largest.
 void certify_narrow(const NarrowSignal&, const ResidualSignal&, const LassoModel<double>&,
                     const LassoSignal<double>&, LassoScratch<double>&);
+
+// float32, whose atoms are of norm one, leaves few of them to choose from.
+void solve_narrow_pursuit(const NarrowSignal&, const ResidualSignal&, const LassoModel<double>&,
+                          const LassoSignal<double>&, LassoScratch<double>&);
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

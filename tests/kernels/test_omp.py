@@ -170,3 +170,25 @@ def test_bad_options_are_refused(backend, options, error, match, rng):
     x, phi = _problem(rng, (5, 6, 7), np.float64)
     with pytest.raises(error, match=rf"^omp: .*{match}"):
         backend.omp(x, phi, **options)
+
+
+def test_float64_tells_atoms_apart_that_float32_cannot(native, rng):
+    """Every atom beside a near copy: the first to join has the largest cosine of all."""
+    half = harness.real(rng, (200, 24), np.float64)
+    phi = np.concatenate([half, half + 1e-9 * harness.real(rng, half.shape, np.float64)])
+    x = harness.real(rng, (300, 24), np.float64)
+    cosines = np.abs(x @ phi.T) / np.linalg.norm(phi, axis=1)
+    second, first = np.sort(cosines, axis=1)[:, -2:].T
+    clear = first - second > 1e-13
+    assert clear.sum() > 250
+    codes = native.omp(x, phi, max_active=1).codes
+    chosen = np.abs(codes).argmax(axis=1)
+    assert np.array_equal(chosen[clear], cosines.argmax(axis=1)[clear])
+
+
+@pytest.mark.parametrize(("a", "b"), [(-200, 0), (-70, -70), (70, 70), (0, 200), (200, -200)])
+def test_float64_is_not_held_to_the_range_of_float32(native, a, b, rng):
+    x, phi = harness.real(rng, (20, 15), np.float64), harness.real(rng, (30, 15), np.float64)
+    codes = native.omp(x, phi, max_active=4).codes
+    scaled = native.omp(x * 2.0**a, phi * 2.0**b, max_active=4).codes * 2.0 ** (b - a)
+    np.testing.assert_allclose(scaled, codes, rtol=1e-12)
