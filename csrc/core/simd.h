@@ -290,6 +290,29 @@ LW_INLINE uint64_t movemask(IntVec<T> mask) {
 #endif
 }
 
+// base[index[0]], base[index[1]], ...
+template <class T>
+LW_INLINE Vec<T> gather(const T* base, const int32_t* index) {
+#if defined(__AVX512F__) && LW_VECTOR_BYTES == 64
+    if constexpr (sizeof(T) == 4)
+        return bit_cast<Vec<T>>(_mm512_i32gather_ps(_mm512_loadu_si512(index), base, 4));
+    else
+        return bit_cast<Vec<T>>(_mm512_i32gather_pd(
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)), base, 8));
+#elif defined(__AVX2__) && LW_VECTOR_BYTES == 32
+    if constexpr (sizeof(T) == 4)
+        return bit_cast<Vec<T>>(_mm256_i32gather_ps(
+            base, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(index)), 4));
+    else
+        return bit_cast<Vec<T>>(
+            _mm256_i32gather_pd(base, _mm_loadu_si128(reinterpret_cast<const __m128i*>(index)), 8));
+#else
+    Vec<T> v;
+    for (int64_t i = 0; i < lanes<T>; ++i) v[i] = base[index[i]];
+    return v;
+#endif
+}
+
 // A tree over the lanes, halves first: fixed by the width alone.
 template <class T>
 LW_INLINE T sum_lanes(Vec<T> v) {

@@ -87,9 +87,12 @@ LW_INLINE void descend(const Form& form, LassoScratch<T>& s) {
 
 template <class T, class Form>
 LW_INLINE void set_gradient(const Form& form, LassoScratch<T>& s) {
-    for (int64_t i = 0; i < s.size; ++i) {
-        const T penalty = penalty_of(form.model, form.signal, s.atom[i]);
-        s.gradient[i] = s.r[s.atom[i]] - s.sign[i] * penalty;
+    const Vec<T> alpha = splat(form.model.alpha);
+    for (int64_t i = 0; i < s.size; i += lanes<T>) {
+        const Vec<T> penalty =
+            Form::general && form.signal.penalty ? gather(form.signal.penalty, s.atom + i) : alpha;
+        const Vec<T> gradient = gather(s.r, s.atom + i) - load(s.sign + i) * penalty;
+        store(s.gradient + i, select<T>(first_lanes<T>(s.size - i), gradient, Vec<T>{}));
     }
 }
 
@@ -143,7 +146,7 @@ LW_INLINE bool join_violators(const Form& form, LassoScratch<T>& s, T top, bool 
     if (!(top > bound)) return false;
     const T least = alone ? top : bound + reach * (top - bound);
     for_each_peak<T, Form::general>(form.model, form.signal, s, least, [&](int64_t j) {
-        if (!*able || dependent || place_of(s, j) >= 0) return;
+        if (!*able || dependent || is_active(s, j)) return;
         const T sign = s.r[j] < T(0) ? T(-1) : T(1);
         const T gradient = s.r[j] - sign * penalty_of(form.model, form.signal, j);
         *able = s.size < form.model.capacity;

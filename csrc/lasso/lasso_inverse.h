@@ -146,10 +146,16 @@ LW_RARE bool rebuild(const Form& form, LassoScratch<T>& s, T least) {
 }
 
 template <class T>
-LW_INLINE int64_t place_of(const LassoScratch<T>& s, int64_t atom) {
-    for (int64_t i = 0; i < s.size; ++i)
-        if (s.atom[i] == atom) return i;
-    return -1;
+LW_INLINE bool is_active(const LassoScratch<T>& s, int64_t atom) {
+    constexpr int64_t step = lanes<float>;
+    const IntVec<float> wanted = IntVec<float>{} + static_cast<int32_t>(atom);
+    uint64_t any = 0;
+    for (int64_t i = 0; i < s.size; i += step) {
+        IntVec<float> atoms;
+        __builtin_memcpy(&atoms, s.atom + i, sizeof atoms);
+        any |= movemask<float>((atoms == wanted) & first_lanes<float>(s.size - i));
+    }
+    return any != 0;
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

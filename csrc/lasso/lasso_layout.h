@@ -89,7 +89,7 @@ LW_INLINE LassoScratch<T> solver_scratch(const SolverLayout& l, char* memory) {
     s.column = solver_vector<T>(l, memory, vector_column);
     s.code = solver_vector<T>(l, memory, vector_code);
     s.atom = reinterpret_cast<int32_t*>(memory + l.atoms);
-    for (int64_t j = 0; j < l.padded; ++j) s.dense[j] = T(0);
+    for (int64_t j = 0; j < l.padded; ++j) s.dense[j] = T(0), s.atom[j] = 0;
     return s;
 }
 

@@ -14,7 +14,7 @@ struct GramPursuit : GramForm<T, true> {
     T most_correlated(LassoScratch<T>& s, int64_t* best) const {
         const T top = this->refresh(s);
         for_each_peak<T, true>(this->model, this->signal, s, top, [&](int64_t j) {
-            if (*best < 0 && place_of(s, j) < 0) *best = j;
+            if (*best < 0 && !is_active(s, j)) *best = j;
         });
         return top;
     }
@@ -52,7 +52,7 @@ struct NarrowPursuit : ResidualForm {
         const double error = narrow_error(narrow.features + s.size) * size;
         double top = 0;
         for_each_large(narrow, static_cast<float>(about - 2 * error), [&](int64_t j) {
-            if (place_of(s, j) >= 0) return;
+            if (is_active(s, j)) return;
             const double r = s.r[j] = product(j, own.residual);
             const double cosine = narrow.norms[j] > 0 ? (r < 0 ? -r : r) / narrow.norms[j] : 0;
             if (cosine > top) top = cosine, *best = j;

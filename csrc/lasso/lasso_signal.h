@@ -38,6 +38,7 @@ struct LassoSignal {
 };
 
 // Scratch of one thread, and the codes that a method leaves there: `size` pairs of atom and code.
+// Behind them `atom` has places of atoms too, so that whole vectors of them may be read.
 template <class T>
 struct LassoScratch {
     T *r, *dense, *peaks;
@@ -125,19 +126,27 @@ LW_INLINE T refresh(const LassoModel<T>& model, const LassoSignal<T>& signal, La
 template <class T, bool general, class Visit>
 LW_INLINE void for_each_peak(const LassoModel<T>& model, const LassoSignal<T>& signal,
                              const LassoScratch<T>& s, T least, Visit visit) {
+    constexpr int64_t at_once = 64 / lanes<T>;  // blocks whose lanes fill the bits of a word
     const UintVec<T> mask = magnitude_mask<T>(model.nonnegative);
     const Vec<T> bar = splat(least);
-    for (int64_t b = 0; b < model.padded; b += block_width<T>) {
-        const Vec<T> peak = load(s.peaks + b / block_vectors);
-        for (uint64_t left = movemask<T>(peak >= bar); left != 0; left &= left - 1) {
-            const int lane = __builtin_ctzll(left);
-            for (int64_t j = b; j < b + block_width<T>; j += lanes<T>) {
-                Vec<T> ratio = magnitude<T>(load(s.r + j), mask);
-                if (general) ratio *= load(signal.inverse_penalty + j);
-                if (!(movemask<T>(ratio == peak) >> lane & 1)) continue;
-                visit(j + lane);
-                break;
+    const int64_t blocks = model.padded / block_width<T>;
+    for (int64_t first = 0; first < blocks; first += at_once) {
+        uint64_t left = 0;
+        for (int64_t b = 0; b < min_of(at_once, blocks - first); ++b)
+            left |= movemask<T>(load(s.peaks + (first + b) * lanes<T>) >= bar) << b * lanes<T>;
+        for (; left != 0; left &= left - 1) {
+            const int64_t bit = __builtin_ctzll(left), block = first + bit / lanes<T>;
+            const int64_t atom = block * block_width<T> + bit % lanes<T>;
+            const T peak = s.peaks[first * lanes<T> + bit];
+            uint64_t equal = 0;
+#pragma GCC unroll 8
+            for (int v = 0; v < block_vectors; ++v) {
+                const int64_t j = atom + v * lanes<T>;
+                T ratio = bit_cast<T>(bit_cast<typename IntOf<T>::Unsigned>(s.r[j]) & mask[0]);
+                if (general) ratio *= signal.inverse_penalty[j];
+                equal |= static_cast<uint64_t>(ratio == peak) << v;
             }
+            if (equal != 0) visit(atom + __builtin_ctzll(equal) * lanes<T>);  // 0: none but NaN
         }
     }
 }
@@ -170,7 +179,7 @@ struct GramForm {
 
     void products(LassoScratch<T>& s, int64_t j) const {
         const T* gram = model.gram + j * model.ld;
-        for (int64_t i = 0; i < s.size; ++i) s.row[i] = gram[s.atom[i]];
+        for (int64_t i = 0; i < s.size; i += lanes<T>) store(s.row + i, gather(gram, s.atom + i));
     }
 
     // From here on r is without the ridge.
