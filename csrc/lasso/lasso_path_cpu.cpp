@@ -6,8 +6,11 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// Far from the solution a round lowers the penalty to this share of the largest correlation.
-constexpr double penalty_step = 0.75;
+// Far from the solution a round lowers the penalty to this share of the largest correlation. With
+// few features active a wrong guess of those that join costs little, a round a pass over X.
+LW_INLINE double penalty_step(int64_t support, int64_t samples) {
+    return 5 * support < samples ? 0.75 : 0.9;
+}
 constexpr int epochs_without_gram = 10;
 
 template <class T>
@@ -193,13 +196,17 @@ struct PathRun {
         return count;
     }
 
+    int64_t support() const {
+        int64_t count = 0;
+        for (int64_t s = 0; s < p.set.size; ++s) count += p.set.code[s] != 0;
+        return count;
+    }
+
     // The largest violators join the set; how many. Where the Gram matrix is full, slots that do
     // not look needed are given up first.
     int64_t grow(double at) {
         const WorkingSet& set = p.set;
-        int64_t support = 0;
-        for (int64_t s = 0; s < set.size; ++s) support += set.code[s] != 0;
-        const int64_t most = max_of(100, 2 * support);
+        const int64_t most = max_of(100, 2 * support());
         int64_t count = largest(p, list_violators(at), most);
         if (set.has_gram && set.size + count > set.capacity) {
             shrink_set(p, 0.9);  // in the place of the list
@@ -221,7 +228,7 @@ struct PathRun {
             if (status != Status::ok) return;
             judge();
             if (gap <= goal || epochs >= args.max_iterations) return;
-            double at = penalty_step * peak;
+            double at = penalty_step(support(), p.x.length) * peak;
             if (at < penalty || (penalty == 0 && at < 1e-4 * largest_target())) at = penalty;
             const int64_t joined = grow(at);
             if (status == Status::ok) status = regain_gram(target, p);
