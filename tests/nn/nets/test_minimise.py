@@ -26,6 +26,16 @@ def mean_loss(net, batch, decay=0.0):
     return -log_p[np.arange(len(x)), batch.y].mean() + 0.5 * decay * penalty
 
 
+class Counted(nn.SoftmaxCrossEntropy):
+    """Counts its evaluations."""
+
+    n = 0
+
+    def __call__(self, z, targets):
+        self.n += 1
+        return super().__call__(z, targets)
+
+
 @pytest.mark.parametrize(("method", "scipys"), [("cg", "CG"), ("lbfgs", "L-BFGS-B")])
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_a_step_is_that_many_iterations_of_scipy_on_the_objective(batch, method, scipys, decay):
@@ -60,6 +70,34 @@ def test_more_line_searches_descend_further(batch, method):
         nn.NetMinimiser(net, method=method, line_searches=line_searches).step(batch, 0)
         losses.append(mean_loss(net, batch))
     assert losses[2] < losses[1] < losses[0]
+
+
+def test_more_memory_needs_fewer_line_searches(rng):
+    """Least squares on scales from 1 to 30, which the last few steps do not tell."""
+    x, y = rng.normal(size=(60, 20)) * np.geomspace(1, 30, 20), rng.integers(0, 3, 60)
+    losses = []
+    for memory in (3, 60):
+        net = make_net(np.random.default_rng(1), (20, 3))
+        trainer = nn.NetMinimiser(
+            net, method="lbfgs", line_searches=60, memory=memory, weight_decay=0.01
+        )
+        trainer.step(nn.Batch(x, 0, y=y), 0)
+        losses.append(mean_loss(net, nn.Batch(x, 0, y=y), 0.01))
+    assert losses[1] < losses[0]
+
+
+def test_the_tolerance_ends_it_close_to_the_minimum(batch):
+    losses, evaluations = [], []
+    for tol in (1e-3, 1e-12):
+        net, loss = make_net(np.random.default_rng(1), (5, 3)), Counted()
+        trainer = nn.NetMinimiser(
+            net, method="lbfgs", line_searches=500, tol=tol, weight_decay=0.01, loss=loss
+        )
+        trainer.step(batch, 0)
+        losses.append(mean_loss(net, batch, 0.01))
+        evaluations.append(loss.n)
+    assert evaluations[0] < evaluations[1] < 500
+    assert losses[1] < losses[0] < 1.01 * losses[1]
 
 
 @pytest.mark.parametrize("method", ["cg", "lbfgs"])

@@ -36,6 +36,12 @@ class NetMinimiser:
     line_searches : int, default 3
         Iterations on a batch. One of either method is one line search; scipy calls their number
         ``maxiter``, and each evaluates the loss one or more times.
+    memory : int, default 10
+        Line searches of which L-BFGS remembers the step and the change of the gradient. Where many
+        are to reach a minimum, more memory makes do with fewer.
+    tol : float, default 2.2e-9
+        L-BFGS ends early with a line search that lowers the objective by less than this times its
+        value; scipy's own default.
     weight_decay : float
         On weights only.
     loss : Loss, default SoftmaxCrossEntropy
@@ -72,6 +78,8 @@ class NetMinimiser:
         *,
         method: str,
         line_searches: int = 3,
+        memory: int = 10,
+        tol: float = 2.2e-9,
         weight_decay: float = 0.0,
         loss: Loss | None = None,
         seed: int = 0,
@@ -81,7 +89,9 @@ class NetMinimiser:
         self.lowest = 0
         self.n_steps = 0
         self._method = _METHODS[method]
-        self._options = {"maxiter": line_searches}
+        self._options: dict[str, float] = {"maxiter": line_searches}
+        if method == "lbfgs":
+            self._options |= {"maxcor": memory, "ftol": tol}
         self._decay = weight_decay
         self._rng = Philox(seed)
 
