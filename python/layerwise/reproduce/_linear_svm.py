@@ -13,7 +13,10 @@ from layerwise import nn
 __all__ = ["LinearSVM", "fit_linear_svm", "standardise"]
 
 _ROWS = 5000  # standardised at a time, for the float64 copies that it takes
-_ITERATIONS = 100
+_VARIANCE = 0.01  # added to those of features, against ones that hardly ever differ from zero
+_ITERATIONS = 1000
+_MEMORY = 100
+_TOLERANCE = 1e-8  # relative decrease of the objective in an iteration
 
 
 class LinearSVM(NamedTuple):
@@ -40,10 +43,14 @@ class LinearSVM(NamedTuple):
 
 
 def standardise(train: np.ndarray, *others: np.ndarray) -> None:
-    """Bring features to mean 0 and variance 1 over the training rows, in place, part by part."""
+    """Bring features to mean 0 and nearly variance 1 over the training rows, in place.
+
+    What they are divided by is ``sqrt(variance + 0.01)``.
+    """
     scaler = StandardScaler(copy=False)
     for start in range(0, len(train), _ROWS):
         scaler.partial_fit(train[start : start + _ROWS])
+    scaler.scale_ = np.sqrt(scaler.var_ + _VARIANCE)
     for x in (train, *others):
         for start in range(0, len(x), _ROWS):
             scaler.transform(x[start : start + _ROWS])
@@ -97,6 +104,7 @@ def fit_linear_svm(
 
 def _minimise(net: nn.Net, x: np.ndarray, y: np.ndarray, decay: float) -> None:
     minimiser = nn.NetMinimiser(
-        net, method="lbfgs", line_searches=_ITERATIONS, weight_decay=decay, loss=nn.SquaredHinge()
-    )
+        net, method="lbfgs", line_searches=_ITERATIONS, memory=_MEMORY, tol=_TOLERANCE,
+        weight_decay=decay, loss=nn.SquaredHinge(),
+    )  # fmt: skip
     minimiser.step(nn.Batch(x, 0, y=y), 0)

@@ -22,7 +22,7 @@ __all__ = ["RECIPE"]
 
 PUBLISHED = {"hard": 68.6, "triangle": 77.9}  # accuracy in %, 1600 centroids
 _PATCH, _CHANNELS = 6, 3
-_WEIGHT_DECAYS = (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+_WEIGHT_DECAYS = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 
 
 @dataclass(frozen=True)
