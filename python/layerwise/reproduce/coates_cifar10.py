@@ -77,11 +77,15 @@ def run(
 
 
 def _learn(data: LabelledImages, size: _Size, seed: int) -> ImageFeatures:
-    """Learn whitening and centroids from patches of training images."""
+    """Learn whitening and centroids from patches of training images.
+
+    Centroids start at patches drawn at random: k-means++ would start many at rare patches far from
+    all others, where they stay and raise the mean distance, above which triangle codes are zero.
+    """
     coder = make_pipeline(
         ContrastNormalizer(eps=10.0),
         ZCA(eps=0.1),
-        VectorQuantizer(size.n_centroids, max_iter=size.max_iter, random_state=seed),
+        VectorQuantizer(size.n_centroids, init="random", max_iter=size.max_iter, random_state=seed),
     )
     features = ImageFeatures(
         coder, patch_size=_PATCH, n_patches=size.n_patches, random_state=seed
