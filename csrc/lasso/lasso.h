@@ -45,8 +45,8 @@
 //           on a copy of the atoms' other entries, in residual form and float64. A signal of which
 //           nothing is observed is a zero one, a signal without missing entries as any other.
 // Sums      in T but for these. A signal's result depends on nothing but itself, at any thread
-// count and batch. Cost      2 D K FLOPs a signal for c and 2 K |S| for each pass; 2 K^2 D for G,
-// once. Bytes: x and
+//           count and batch.
+// Cost      2 D K FLOPs a signal for c and 2 K |S| for each pass; 2 K^2 D for G, once. Bytes: x and
 //           codes once; G is read from cache, |S| rows of it a pass.
 // Slabs     codes.data null: rows [64 t, 64 t + 64) leave their non-zeros, columns ascending, one
 //           after the other in the t-th slab of the workspace; compact() gathers them into CSR.

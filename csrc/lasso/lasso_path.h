@@ -8,16 +8,14 @@
 // centred (weighted means, implicit: X stays as it is) where b is free. The duality gap at the dual
 // point kappa e, kappa = min(1, min_j l weight_j / |c_j|), is
 //
-//   gap = sum_j (l weight_j |w_j| - kappa w_j c_j) + 1/2 (1 - kappa)^2 (sum_i s_i e_i^2 + r
-//   ||w||^2)
+//   gap = sum_j (l weight_j |w_j| - kappa w_j c_j) + 1/2 (1 - kappa)^2 (sum_i s_i e_i^2 + r |w|^2)
 //
 // over all features; reported is gap / sum_i s_i y_i^2 (y centred), 0 for a zero y, NaN (and zero
 // codes) where something is not finite. With l = 0 it is max_j |c_j| / (||x_j|| ||y||) instead.
 //
-// Shapes    columns (P,N) is X': dense, or CSR, which is CSC of X; y (N,); sample_weights s (N,) >=
-// 0;
-//           weights (P,) > 0 (+inf bars a feature); start (P,); penalty, ridge (A,) float64, >= 0;
-//           codes (A,P); intercept, gap (A,); iterations (A,) int64.
+// Shapes    columns (P,N) is X': dense, or CSR, which is CSC of X; y (N,); sample_weights s (N,)
+//           >= 0; weights (P,) > 0 (+inf bars a feature); start (P,); penalty, ridge (A,) float64,
+//           >= 0; codes (A,P); intercept, gap (A,); iterations (A,) int64.
 // Layout    any strides. A column of X that is no run of elements is copied first, with the others.
 //           Non-negative: codes are >= 0 (negative ones in start are zero), c bounded from above
 //           only.
@@ -25,9 +23,8 @@
 // Stop      gap <= tolerance, or max_iterations epochs of coordinate descent for one penalty, or
 //           where rounding allows no step.
 // Method    A working set of features and its Gram matrix. On it epochs of coordinate descent,
-// which
-//           find the support, take turns with Newton steps on the support, by an inverse of its
-//           Gram matrix that is kept up to date in blocks. Features that violate the optimality
+//           which find the support, take turns with Newton steps on the support, by an inverse of
+//           its Gram matrix that is kept up to date in blocks. Features that violate the optimality
 //           conditions join; far from the solution the penalty is lowered in steps. A working set
 //           beyond its capacity is solved by coordinate descent on the residual.
 //           A correlation moves by at most ||x_j|| times what the residual has moved since it was
