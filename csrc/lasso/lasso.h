@@ -38,7 +38,8 @@
 // Narrow    float64 signals of alpha alone are solved in float32 first, where the tolerance allows
 //           it. The gap is then computed in float64: of the codes, the active atoms, and those
 //           whose correlations, within the bound of their rounding, may be larger than alpha.
-//           Where that misses the tolerance float64 goes on from the codes.
+//           Where that misses the tolerance float64 goes on from the codes. A pursuit in float64
+//           compares only the atoms that float32, within that bound, leaves in doubt.
 // Residual  form: x - a Phi and its correlations with all atoms are made afresh in each pass,
 //           products of atoms as they join. 2 D K FLOPs a pass.
 // Missing   entries leave the problem of their signal, with what all atoms have there: it is solved
