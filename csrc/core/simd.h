@@ -243,6 +243,20 @@ LW_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
 #endif
 }
 
+// sum = fma(a, b, sum) in the register that holds sum. In a loop that needs every register a
+// compiler that is free to put the result in place of a factor runs out of them, and spills.
+template <class T>
+LW_INLINE void accumulate(Vec<T>& sum, Vec<T> a, Vec<T> b) {
+#if defined(__FMA__) && (LW_VECTOR_BYTES == 32 || defined(__AVX512F__))
+    if constexpr (sizeof(T) == 4)
+        asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    else
+        asm("vfmadd231pd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+#else
+    sum = fma(a, b, sum);
+#endif
+}
+
 LW_INLINE Vec<float> sqrt(Vec<float> x) {
     for (int i = 0; i < lanes<float>; ++i) x[i] = __builtin_sqrtf(x[i]);
     return x;

@@ -42,8 +42,8 @@ static void dense_tile(int64_t depth, const T* a, const T* b, T* c, int64_t ldc)
 #pragma GCC unroll 16
         for (int r = 0; r < height; ++r) {
             const Vec<T> x = splat(a[r]);
-            sum[r][0] = fma(x, b0, sum[r][0]);
-            sum[r][1] = fma(x, b1, sum[r][1]);
+            accumulate<T>(sum[r][0], x, b0);
+            accumulate<T>(sum[r][1], x, b1);
         }
         a += height;
         b += Tile<T>::width;
