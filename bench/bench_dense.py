@@ -183,7 +183,6 @@ class LayerwiseNet(_Net):
         super().__init__(case, data)
         self.ops = ops
         self.options = {"num_threads": threads, "workspace": ops.Workspace()}
-        self.dw = [np.empty_like(w) for w in self.w]
 
     def states(self, rows: slice, last: str) -> list[np.ndarray]:
         """The batch and every layer's output."""
@@ -207,12 +206,15 @@ class LayerwiseNet(_Net):
             dz = states[-1]
             np.subtract(dz, states[0], out=dz)
         for i in reversed(range(self.layers)):
-            dw = ops.dense_dw(dz, states[i], alpha=-1 / self.batch, out=self.dw[i], **options)
-            db = ops.dense_db(dz, alpha=-1 / self.batch, **options)
+            above = dz
             if i:
                 dz = ops.dense_dx(dz, self.w[i], x=states[i], activation="sigmoid", **options)
             step = {"rate": rate, "momentum": MOMENTUM, **options}
-            ops.sgd_momentum(self.w[i], self.vw[i], dw, weight_decay=DECAY, **step)
+            ops.dense_dw_update(
+                above, states[i], self.w[i], self.vw[i],
+                alpha=-1 / self.batch, weight_decay=DECAY, **step,
+            )  # fmt: skip
+            db = ops.dense_db(above, alpha=-1 / self.batch, **options)
             ops.sgd_momentum(self.b[i], self.vb[i], db, **step)
 
 

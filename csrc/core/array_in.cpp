@@ -110,7 +110,8 @@ struct ArrayStruct {
 constexpr int flag_native = 0x200, flag_writable = 0x400;
 
 bool read_struct(Array& array, py::handle object) {
-    const py::object capsule = attribute_or(object, "__array_struct__", py::none());
+    static PyObject* const name = PyUnicode_InternFromString("__array_struct__");
+    const py::object capsule = attribute_or(object, name, py::none());
     if (PyCapsule_IsValid(capsule.ptr(), nullptr) == 0) return false;
     const auto* from =
         static_cast<const ArrayStruct*>(PyCapsule_GetPointer(capsule.ptr(), nullptr));

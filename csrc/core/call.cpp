@@ -2,8 +2,10 @@
 #include "core/call.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
+#include <span>
 
 #include "core/isa.h"
 #include "core/module.h"
@@ -94,7 +96,6 @@ bool overlaps_itself(const Array& array) {
 }
 
 void check_writable(const Array& array) {
-    if (!array) return;
     if (array.readonly)
         throw value_error(array.label(),
                           " must be writable: it receives a result; got a read-only array");
@@ -104,15 +105,20 @@ void check_writable(const Array& array) {
                           to_string(array.strides), " for shape ", to_string(array.shape));
 }
 
-void check_shape(const std::string& label, const std::vector<int64_t>& got,
-                 std::initializer_list<int64_t> expected) {
-    bool same = got.size() == expected.size();
-    auto size = got.begin();
-    for (auto want = expected.begin(); same && want != expected.end(); ++want, ++size)
-        same = *want < 0 || *want == *size;
-    if (!same)
-        throw value_error(label, " must have shape ", expected_shape(expected), "; got ",
-                          to_string(got));
+bool matches(std::span<const int64_t> got, std::initializer_list<int64_t> expected) {
+    return std::equal(got.begin(), got.end(), expected.begin(), expected.end(),
+                      [](int64_t size, int64_t want) { return want < 0 || want == size; });
+}
+
+Error wrong_shape(const std::string& label, std::span<const int64_t> got,
+                  std::initializer_list<int64_t> expected) {
+    return value_error(label, " must have shape ", expected_shape(expected), "; got ",
+                       to_string({got.begin(), got.end()}));
+}
+
+void check_matrix(const char* op, const char* name, std::array<int64_t, 2> got,
+                  std::initializer_list<int64_t> expected) {
+    if (!matches(got, expected)) throw wrong_shape(cat(op, ": ", name), got, expected);
 }
 
 }  // namespace
@@ -146,12 +152,14 @@ Call::Call(const char* op, py::handle where) : op_(op) {
 Call::~Call() = default;
 
 const Array& Call::add(Array array, bool is_float_role, bool is_output, Alias alias) {
-    if (array && is_float_role && !is_float(array.dtype))
+    static const Array absent;
+    if (!array) return absent;
+    if (is_float_role && !is_float(array.dtype))
         throw type_error(array.label(), " must be float32 or float64; got ",
                          to_string(array.dtype));
     if (is_output) check_writable(array);
     arrays_.push_back(std::move(array));
-    if (arrays_.back()) entries_.push_back({&arrays_.back(), is_float_role, is_output, alias});
+    entries_.push_back({&arrays_.back(), is_float_role, is_output, alias});
     return arrays_.back();
 }
 
@@ -299,16 +307,16 @@ void check_array(const Array& array, DType dtype, std::initializer_list<int64_t>
     if (array.dtype != dtype)
         throw type_error(array.label(), " must be ", to_string(dtype), "; got ",
                          to_string(array.dtype));
-    check_shape(array.label(), array.shape, shape);
+    if (!matches(array.shape, shape)) throw wrong_shape(array.label(), array.shape, shape);
 }
 
 void check_operand(const OperandIn& operand, const char* op, const char* name, int64_t rows,
                    int64_t cols) {
-    if (operand) check_shape(cat(op, ": ", name), {operand.rows, operand.cols}, {rows, cols});
+    if (operand) check_matrix(op, name, {operand.rows, operand.cols}, {rows, cols});
 }
 
 void check_bits(const BitsIn& bits, const char* op, const char* name, int64_t rows, int64_t cols) {
-    if (bits) check_shape(cat(op, ": ", name), {bits.rows, bits.cols}, {rows, cols});
+    if (bits) check_matrix(op, name, {bits.rows, bits.cols}, {rows, cols});
 }
 
 DType float_dtype(const std::string& name, const char* op) {

@@ -178,12 +178,13 @@ OperandIn operand_in(py::handle object, const char* op, const char* name) {
     OperandIn operand;
     if (object.is_none()) return operand;
     operand.given = true;
-    if (has_attribute(object, "words")) {
+    const bool plain = is_ndarray(object);
+    if (!plain && has_attribute(object, "words")) {
         operand.encoding = Encoding::bits;
         operand.bits = bits_in(object, op, name);
         operand.rows = operand.bits.rows;
         operand.cols = operand.bits.cols;
-    } else if (has_attribute(object, "indptr")) {
+    } else if (!plain && has_attribute(object, "indptr")) {
         read_csr(operand, object, op, name);
     } else {
         operand.dense = array_in(object, op, name);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "core/attribute.h"
 #include "core/call.h"
 
 namespace layerwise {
@@ -16,9 +17,11 @@ struct RowIds {
 inline RowIds row_ids_in(Call& call, pybind11::handle object, const char* op, const char* name,
                          int64_t rows) {
     RowIds out;
-    const bool is_array = pybind11::hasattr(object, "__array_interface__") ||
-                          pybind11::hasattr(object, "__cuda_array_interface__");
-    if (PyIndex_Check(object.ptr()) != 0 && !is_array) {
+    const auto is_array = [&] {
+        return has_attribute(object, "__array_interface__") ||
+               has_attribute(object, "__cuda_array_interface__");
+    };
+    if (PyLong_CheckExact(object.ptr()) || (PyIndex_Check(object.ptr()) != 0 && !is_array())) {
         out.first = counter_word(object, op, name);
         if (rows > (int64_t{1} << 32) - out.first)
             throw value_error(op, ": ", name, " must leave ", rows,

@@ -158,12 +158,13 @@ void init_gemm(py::module_& m) {
     register_family("gemm", {"gemm"});
     m.def(
         "gemm",
-        [](py::object a, py::object b, py::object a_tail, py::object b_tail, double tail_scale,
-           double alpha, double beta, py::object c, py::object bias, const std::string& activation,
-           py::object gate, const std::string& noise, double noise_scale, py::object seed,
-           py::object step, py::object purpose, py::object rows, py::object mean, py::object sample,
-           py::object sample_bits, py::object step_w, py::object step_velocity, double rate,
-           double momentum, double weight_decay, py::object workspace, py::object num_threads) {
+        [](py::object a, py::object b, double alpha, double beta, py::object c, py::object bias,
+           const std::string& activation, py::object gate, const std::string& noise,
+           double noise_scale, py::object seed, py::object step, py::object purpose,
+           py::object rows, py::object mean, py::object sample, py::object sample_bits,
+           py::object workspace, py::object num_threads, py::object step_w,
+           py::object step_velocity, double rate, double momentum, double weight_decay,
+           py::object a_tail, py::object b_tail, double tail_scale) {
             RandomStream random;
             random.seed = seed_in(seed, "gemm");
             random.step = counter_word(step, "gemm", "step");
@@ -180,16 +181,16 @@ void init_gemm(py::module_& m) {
                   {rate, momentum, weight_decay}},
                  num_threads);
         },
-        py::arg("a"), py::arg("b"), py::kw_only(), py::arg("a_tail") = py::none(),
-        py::arg("b_tail") = py::none(), py::arg("tail_scale") = 1.0, py::arg("alpha") = 1.0,
-        py::arg("beta") = 0.0, py::arg("c") = py::none(), py::arg("bias") = py::none(),
-        py::arg("activation") = "none", py::arg("gate") = py::none(), py::arg("noise") = "none",
-        py::arg("noise_scale") = 1.0, py::arg("seed") = 0, py::arg("step") = 0,
-        py::arg("purpose") = 0, py::arg("rows") = 0, py::arg("mean") = py::none(),
-        py::arg("sample") = py::none(), py::arg("sample_bits") = py::none(),
-        py::arg("step_w") = py::none(), py::arg("step_velocity") = py::none(),
-        py::arg("rate") = 0.0, py::arg("momentum") = 0.0, py::arg("weight_decay") = 0.0,
-        py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
+        py::arg("a"), py::arg("b"), py::arg("alpha") = 1.0, py::arg("beta") = 0.0,
+        py::arg("c") = py::none(), py::arg("bias") = py::none(), py::arg("activation") = "none",
+        py::arg("gate") = py::none(), py::arg("noise") = "none", py::arg("noise_scale") = 1.0,
+        py::arg("seed") = 0, py::arg("step") = 0, py::arg("purpose") = 0, py::arg("rows") = 0,
+        py::arg("mean") = py::none(), py::arg("sample") = py::none(),
+        py::arg("sample_bits") = py::none(), py::arg("workspace") = py::none(),
+        py::arg("num_threads") = py::none(), py::arg("step_w") = py::none(),
+        py::arg("step_velocity") = py::none(), py::arg("rate") = 0.0, py::arg("momentum") = 0.0,
+        py::arg("weight_decay") = 0.0, py::kw_only(), py::arg("a_tail") = py::none(),
+        py::arg("b_tail") = py::none(), py::arg("tail_scale") = 1.0);
     const auto def_workspace = [&](const char* name, bool least) {
         m.def(
             name,

@@ -18,7 +18,6 @@ from .workspace import Workspace
 
 __all__ = ["Call", "Signature", "is_encoded"]
 
-_FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 _DENSE = "an array of NumPy, torch or CuPy"
 _WANTED = {
     "": _DENSE,
@@ -28,6 +27,7 @@ _WANTED = {
     "int": _DENSE,
     "bool": _DENSE,
 }
+_FLOATS = ("float32", "float64")
 _DTYPES = {"int": ("int32", "int64"), "bool": ("bool",)}  # of kinds that are not floats
 _ANY = ("...",)  # one axis, whose size is the whole shape
 
@@ -37,6 +37,7 @@ class _Operand(NamedTuple):
     axes: tuple[str, ...]
     kind: str  # a key of _WANTED
     optional: bool
+    taken: dict[np.dtype, str]  # of NumPy's arrays, and what `Signature._dtype` says of them
 
     @property
     def shape(self) -> str:
@@ -127,7 +128,11 @@ class Signature:
             words = text.split()
             axes = tuple(word for word in words if word not in (*_WANTED, "?"))
             kind = next((word for word in words if word in _WANTED), "")
-            self.operands.append(_Operand(name, axes, kind, "?" in words))
+            taken: dict[np.dtype, str] = {}
+            if kind != "bits":
+                for dtype in _DTYPES.get(kind, _FLOATS):
+                    taken[np.dtype(dtype)] = "" if kind in _DTYPES else dtype
+            self.operands.append(_Operand(name, axes, kind, "?" in words, taken))
 
     def __call__(self, *values: Any) -> Call:
         """Check `values`; an optional argument may be None."""
@@ -136,14 +141,16 @@ class Signature:
         library: Library | None = None
         dtype = ""
         for operand, x in zip(self.operands, values, strict=True):
-            if x is None and operand.optional:
+            _, axes, _, optional, taken = operand
+            if x is None and optional:
                 operands.append(None)
                 continue
             # Written out for NumPy: these few lines run for every operand of every call.
             own: Library | None = NUMPY
-            plain = type(x) is np.ndarray and x.flags.aligned
-            own_dtype = _FLOATS.get(x.dtype) if plain else None
-            if own_dtype is None or operand.kind in ("bits", *_DTYPES):
+            own_dtype = None
+            if type(x) is np.ndarray and x.flags.aligned:
+                own_dtype = taken.get(x.dtype)
+            if own_dtype is None:
                 x, own, own_dtype = self._classify(operand, x)
             if own_dtype != dtype and own_dtype:
                 if dtype:
@@ -155,14 +162,14 @@ class Signature:
                 elif own.device != library.device:
                     self._refuse_devices(values)
             shape = x.shape
-            if operand.axes == _ANY:
+            if axes == _ANY:
                 shape = (tuple(shape),)
-            if len(shape) != len(operand.axes):
+            if len(shape) != len(axes):
                 raise ValueError(
                     f"{self.op}: {operand.name} must have shape {operand.shape}; "
                     f"got shape {tuple(shape)}"
                 )
-            if tuple(map(sizes.setdefault, operand.axes, shape)) != shape:
+            if tuple(map(sizes.setdefault, axes, shape)) != shape:
                 self._refuse_sizes(operand, shape, sizes, values)
             operands.append(x)
         if library is not None:
@@ -237,7 +244,7 @@ class Signature:
     def _dtype(self, operand: _Operand, x: Any) -> str:
         """Tell the float dtype of `x`, "" where others are asked for; refuse what is neither."""
         name = _dtype_name(x)
-        accepted = _DTYPES.get(operand.kind, ("float32", "float64"))
+        accepted = _DTYPES.get(operand.kind, _FLOATS)
         if name not in accepted:
             raise TypeError(
                 f"{self.op}: {operand.name} must be {' or '.join(accepted)}; got {name}"

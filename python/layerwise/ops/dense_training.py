@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from layerwise.reference import dense as reference
@@ -336,18 +334,22 @@ def dense_dw_update(
     array([[-0.05, -0.1 ]])
     """
     call = _DENSE_DW_UPDATE(dz, x, w, velocity)
-    rule: dict[str, Any] = {"rate": rate, "momentum": momentum, "weight_decay": weight_decay}
-    check_numbers(call.op, alpha=alpha, **rule)
+    check_numbers(
+        "dense_dw_update", alpha=alpha, rate=rate, momentum=momentum, weight_decay=weight_decay
+    )
     if use_reference():
         dz, x, host_w, host_velocity = call.on_host()
-        reference.dense_dw_update(dz, x, host_w, host_velocity, alpha=alpha, **rule)
+        reference.dense_dw_update(
+            dz, x, host_w, host_velocity, alpha=alpha, rate=rate, momentum=momentum,
+            weight_decay=weight_decay,
+        )  # fmt: skip
         call.store(call.operands[2], host_w)
         call.store(call.operands[3], host_velocity)
         return
     dz, x, w, velocity = call.operands
     run_gemm(
-        call, ("out", "in"), dz.T, x, alpha=alpha, step_w=w, step_velocity=velocity, **rule,
-        num_threads=num_threads, workspace=workspace,
+        call, ("out", "in"), dz.T, x, alpha=alpha, num_threads=num_threads, workspace=workspace,
+        step=(w, velocity, rate, momentum, weight_decay),
     )  # fmt: skip
 
 

@@ -182,17 +182,17 @@ def run_gemm(
     max_workspace: int | None = None,
     num_threads: int | None = None,
     workspace: Workspace | None = None,
-    **step: Any,
+    step: tuple[Array, Array, float, float, float] | None = None,
 ) -> Any:
     """Run the compiled gemm for an op that is one, its arguments already checked.
 
     `axes` names the sizes of `call` that the result spans. With `gate` the result is
-    ``z f'(gate)``, f' in terms of f's output. `step` makes the result a gradient, along which
-    step_w moves (step_velocity, rate, momentum, weight_decay); nothing is returned then.
+    ``z f'(gate)``, f' in terms of f's output. `step` (w, velocity, rate, momentum, weight_decay)
+    makes the result a gradient, along which w moves; nothing is returned then.
     """
     where = call.where(num_threads)
     mean = sample = bits = None
-    if returns != "sample" and not step:
+    if returns != "sample" and step is None:
         mean = call.empty(*axes) if out is None else out
     if returns != "mean":
         if packed:
@@ -202,12 +202,11 @@ def run_gemm(
     compiled = core()
     nbytes = _workspace_bytes(compiled, call, (*a.shape, b.shape[1]), where, max_workspace)
     stream = _NO_STREAM if rng is None else rng
+    # By position: so many names would take the binding as long as all else that it does.
     compiled.gemm(
-        a, b, alpha=alpha, beta=beta, c=c if beta != 0 else None, bias=bias,
-        activation=activation, gate=gate, noise=noise or "none", noise_scale=noise_scale,
-        seed=stream.seed, step=stream.step, purpose=purpose << 16 | stream.layer,
-        rows=call.rows(stream), mean=mean, sample=sample, sample_bits=bits,
-        workspace=call.scratch(nbytes, workspace), num_threads=where, **step,
+        a, b, alpha, beta, c if beta != 0 else None, bias, activation, gate, noise or "none",
+        noise_scale, stream.seed, stream.step, purpose << 16 | stream.layer, call.rows(stream),
+        mean, sample, bits, call.scratch(nbytes, workspace), where, *(step or ()),
     )  # fmt: skip
     if returns == "mean":
         return mean
