@@ -183,15 +183,18 @@ class LayerwiseNet(_Net):
         super().__init__(case, data)
         self.ops = ops
         self.options = {"num_threads": threads, "workspace": ops.Workspace()}
+        self.state = [np.empty((self.batch, len(b)), np.float32) for b in self.b]
+        self.dz = [np.empty_like(state) for state in self.state]
 
     def states(self, rows: slice, last: str) -> list[np.ndarray]:
         """The batch and every layer's output."""
         found = [self.x[rows]]
         for i in range(self.layers):
             activation = "sigmoid" if i < self.layers - 1 else last
-            found.append(
-                self.ops.dense(found[-1], self.w[i], self.b[i], activation, **self.options)
+            self.ops.dense(
+                found[-1], self.w[i], self.b[i], activation, out=self.state[i], **self.options
             )
+            found.append(self.state[i])
         return found
 
     def forward(self, rows: slice) -> np.ndarray:
@@ -208,7 +211,9 @@ class LayerwiseNet(_Net):
         for i in reversed(range(self.layers)):
             above = dz
             if i:
-                dz = ops.dense_dx(dz, self.w[i], x=states[i], activation="sigmoid", **options)
+                dz = ops.dense_dx(
+                    dz, self.w[i], x=states[i], activation="sigmoid", out=self.dz[i - 1], **options
+                )
             step = {"rate": rate, "momentum": MOMENTUM, **options}
             ops.dense_dw_update(
                 above, states[i], self.w[i], self.vw[i],

@@ -25,7 +25,9 @@ def test_dense_equals_the_oracle_at_awkward_sizes(backend, dtype, encoding, rng)
         b = harness.real(rng, f, dtype) if i % 3 else None
         make = harness.real if encoding == "dense" else harness.binary
         x = make(rng, (n, d), dtype)
-        got = backend.dense(harness.encode(x, encoding), w, b, activation)
+        out = harness.GuardedView((n, f), dtype, ["columns", "step", "negative"][i % 3])
+        got = backend.dense(harness.encode(x, encoding), w, b, activation, out=out.view)
+        out.check()
         expected = ref.dense(x, w, b, activation)
         bound = ref_gemm.gemm_bound(x, w.T, bias=b, activation=activation)
         harness.check("dense", got, expected, bound, dtype=dtype, case=(n, d, f, activation))
@@ -36,7 +38,9 @@ def test_dense_dx_equals_the_oracle_at_awkward_sizes(backend, dtype, rng):
         activation = harness.ACTIVATIONS[i % 5]
         dz, w = harness.real(rng, (n, f), dtype), harness.real(rng, (f, d), dtype)
         x = ref_gemm.activate(rng.standard_normal((n, d)), activation).astype(dtype)
-        got = backend.dense_dx(dz, w, x=x, activation=activation)
+        out = harness.GuardedView((n, d), dtype, ["columns", "step", "negative"][i % 3])
+        got = backend.dense_dx(dz, w, x=x, activation=activation, out=out.view)
+        out.check()
         expected = ref.dense_dx(dz, w, x=x, activation=activation)
         slope = ref_gemm.activation_slope(x.astype(np.float64), activation)
         bound = ref_gemm.gemm_bound(dz, w) * slope

@@ -255,6 +255,12 @@ def test_out_receives_the_mean(rng):
     expected = 0.5 * a.T @ old + 3 * dw
     assert ops.dense_dw(a, old, alpha=0.5, beta=3.0, out=dw) is dw
     np.testing.assert_allclose(dw, expected)
+    w, x = rng.normal(size=(5, 3)), rng.random(size=(4, 3))
+    expected = (old @ w) * x * (1 - x)
+    assert ops.dense(x, w, out=out) is out
+    np.testing.assert_allclose(out, x @ w.T)
+    assert ops.dense_dx(old, w, x=x, activation="sigmoid", out=x) is x
+    np.testing.assert_allclose(x, expected)
 
 
 @pytest.mark.usefixtures("backend")

@@ -17,8 +17,8 @@ from .workspace import Workspace
 
 __all__ = ["activation_dx", "dense", "dense_db", "dense_dw", "dense_dx"]
 
-_DENSE = Signature("dense", x="N in *", w="out in", b="out ?")
-_DENSE_DX = Signature("dense_dx", dz="N out", w="out in", x="N in ?")
+_DENSE = Signature("dense", x="N in *", w="out in", b="out ?", out="N out ?")
+_DENSE_DX = Signature("dense_dx", dz="N out", w="out in", x="N in ?", out="N in ?")
 _DENSE_DW = Signature("dense_dw", dz="N out", x="N in *", out="out in ?")
 _DENSE_DB = Signature("dense_db", dz="N out")
 _ACTIVATION_DX = Signature("activation_dx", dy="N C", y="N C")
@@ -30,6 +30,7 @@ def dense(
     b: Array | None = None,
     activation: str = "none",
     *,
+    out: Array | None = None,
     num_threads: int | None = None,
     workspace: Workspace | None = None,
 ) -> Array:
@@ -45,12 +46,15 @@ def dense(
         Biases.
     activation : {"none", "sigmoid", "relu", "softplus", "tanh"}
         f.
+    out : array of shape (N, out), optional
+        Receives y.
     num_threads, workspace
         As for `gemm`.
 
     Returns
     -------
     array of shape (N, out)
+        `out` where given.
 
     Raises
     ------
@@ -64,15 +68,15 @@ def dense(
     >>> dense(np.array([[1.0, 2.0]]), np.array([[3.0, -4.0], [1.0, 1.0]]), activation="relu")
     array([[0., 3.]])
     """
-    call = _DENSE(x, w, b)
+    call = _DENSE(x, w, b, out)
     check_choice("dense", "activation", activation, ACTIVATIONS)
     if use_reference():
-        x, w, b = call.on_host()
-        return call.result(reference.dense(x, w, b, activation))
-    x, w, b = call.operands
+        x, w, b, _ = call.on_host()
+        return call.give(reference.dense(x, w, b, activation), 3)
+    x, w, b, out = call.operands
     return run_gemm(
-        call, ("N", "out"), x, w.T, bias=b, activation=activation, num_threads=num_threads,
-        workspace=workspace,
+        call, ("N", "out"), x, w.T, bias=b, activation=activation, out=out,
+        num_threads=num_threads, workspace=workspace,
     )  # fmt: skip
 
 
@@ -82,6 +86,7 @@ def dense_dx(
     *,
     x: Array | None = None,
     activation: str = "none",
+    out: Array | None = None,
     num_threads: int | None = None,
     workspace: Workspace | None = None,
 ) -> Array:
@@ -100,12 +105,15 @@ def dense_dx(
         This layer's input; needed unless `activation` is "none".
     activation : {"none", "sigmoid", "relu", "softplus", "tanh"}
         Activation of the layer below.
+    out : array of shape (N, in), optional
+        Receives the result. It may be `x` itself, and overlaps no other operand.
     num_threads, workspace
         As for `gemm`.
 
     Returns
     -------
     array of shape (N, in)
+        `out` where given.
 
     Raises
     ------
@@ -125,18 +133,18 @@ def dense_dx(
     ...          activation="relu")
     array([[2., 0.]])
     """
-    call = _DENSE_DX(dz, w, x)
+    call = _DENSE_DX(dz, w, x, out)
     check_choice("dense_dx", "activation", activation, ACTIVATIONS)
     if activation != "none" and x is None:
         raise ValueError(f"dense_dx: activation={activation!r} must come with x; got x=None")
     if use_reference():
-        dz, w, x = call.on_host()
-        return call.result(reference.dense_dx(dz, w, x=x, activation=activation))
-    dz, w, x = call.operands
+        dz, w, x, _ = call.on_host()
+        return call.give(reference.dense_dx(dz, w, x=x, activation=activation), 3)
+    dz, w, x, out = call.operands
     gate = None if activation == "none" else x
     return run_gemm(
-        call, ("N", "in"), dz, w, gate=gate, activation=activation, num_threads=num_threads,
-        workspace=workspace,
+        call, ("N", "in"), dz, w, gate=gate, activation=activation, out=out,
+        num_threads=num_threads, workspace=workspace,
     )  # fmt: skip
 
 
@@ -188,12 +196,7 @@ def dense_dw(
         raise ValueError(f"dense_dw: beta={beta} must come with out; got out=None")
     if use_reference():
         dz, x, old = call.on_host()
-        dw = reference.dense_dw(dz, x, alpha=alpha, beta=beta, out=old)
-        if out is None:
-            return call.result(dw)
-        out = call.operands[2]
-        call.store(out, dw)
-        return out
+        return call.give(reference.dense_dw(dz, x, alpha=alpha, beta=beta, out=old), 2)
     dz, x, out = call.operands
     return run_gemm(
         call, ("out", "in"), dz.T, x, c=None if beta == 0 else out, alpha=alpha, beta=beta,
