@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "core/array.h"
+#include "core/array_memory.h"
 #include "core/call.h"
 #include "core/cuda_device.h"
 #include "core/isa.h"
@@ -124,6 +125,7 @@ void init_core(py::module_& m) {
     m.def("set_num_threads", &set_num_threads, py::arg("num_threads"));
     m.def("get_num_threads", &default_num_threads);
     m.def("last_team_size", &last_team_size);
+    m.def("recycle_arrays", &recycle_arrays);
     m.def("wait_for_full_teams", &wait_for_full_teams, py::arg("wait"));
 }
 

@@ -68,7 +68,7 @@ from .images.pooling import POOLINGS, Cell, Pool, pyramid_cells
 from .images.whitening import Moments, zca
 from .nets.losses import Loss, SoftmaxCrossEntropy, SquaredHinge
 from .nets.minimise import NetMinimiser
-from .nets.net import Layer, Net, NetMonitor, NetTrainer, OutputFirst, Scratch
+from .nets.net import Layer, Net, NetMonitor, NetTrainer, OutputFirst
 from .training.callbacks import Callback, History, Monitor, Progress
 from .training.checkpoint import Checkpoint, fingerprint, restore_arrays
 from .training.loop import Position, Run, Stepper, fit
@@ -164,7 +164,6 @@ __all__ = [
     "Run",
     "Schedule",
     "Scheduler",
-    "Scratch",
     "SoftmaxCrossEntropy",
     "SparsityTarget",
     "SquaredHinge",

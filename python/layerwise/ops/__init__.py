@@ -25,6 +25,7 @@ from .gibbs_energy import gibbs_free_energy, gibbs_pseudo_likelihood
 from .lars import LarsCodes, LarsPath, lars, lars_path
 from .lasso import LassoCodes, lasso
 from .lasso_path import LassoSolutions, lasso_path
+from .memory import recycle_memory
 from .omp import OmpCodes, omp
 from .random import Philox, Purpose, normal, uniform
 from .workspace import Workspace
@@ -66,6 +67,7 @@ __all__ = [
     "normal",
     "num_threads",
     "omp",
+    "recycle_memory",
     "sgd_momentum",
     "softmax",
     "softmax_cross_entropy",

@@ -69,21 +69,6 @@ def test_dropped_inputs_are_zero_and_their_weights_learn_nothing(rng):
     np.testing.assert_array_equal(net.forward(x).inputs[0], x)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.4])
-def test_passes_that_share_their_arrays_have_the_bits_of_others(rng, dropout):
-    net = make_net(rng, (5, 4, 6, 3), "tanh", dropout)
-    scratch = nn.Scratch()
-    for step, n in enumerate((7, 9, 4)):
-        x, dz = rng.random((n, 5)), rng.standard_normal((n, 3))
-        stream = Philox(1, step=step)
-        run, own = net.forward(x, stream, scratch=scratch), net.forward(x, stream)
-        got, expected = net.backward(run, dz), net.backward(own, dz)
-        np.testing.assert_array_equal(run.outputs[-1], own.outputs[-1])
-        for name, gradient in expected.items():
-            np.testing.assert_array_equal(got[name], gradient, err_msg=name)
-    assert np.shares_memory(run.outputs[-1], net.forward(x, scratch=scratch).outputs[-1])
-
-
 def test_scale_multiplies_every_gradient(rng):
     net = make_net(rng, (5, 4, 3))
     run = net.forward(rng.random((7, 5)))

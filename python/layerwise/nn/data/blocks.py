@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from layerwise.ops import get_backend, get_num_threads, num_threads
+from layerwise.ops import get_backend, get_num_threads, num_threads, recycle_memory
 
 __all__ = ["BLOCK_ELEMENTS", "coding_blocks", "row_blocks", "run_blocks"]
 
@@ -60,8 +60,9 @@ def coding_blocks(n: int, width: int, dtype: Any) -> Iterator[slice]:
 def run_blocks(task: Callable[[T], object], blocks: Iterable[T]) -> None:
     """Call a function for every block, each on one thread, as many at a time as ops have threads.
 
-    So all that a block goes through runs in parallel, NumPy's part too. A block is computed in the
-    same way on any number of threads.
+    So all that a block goes through runs in parallel, NumPy's part too, and its arrays take the
+    memory of earlier ones (`ops.recycle_memory`). A block is computed in the same way on any number
+    of threads.
 
     Parameters
     ----------
@@ -88,8 +89,7 @@ def run_blocks(task: Callable[[T], object], blocks: Iterable[T]) -> None:
     blocks = list(blocks)
     threads = 1 if get_backend() == "reference" else min(get_num_threads(), len(blocks))
     if threads <= 1:  # the ops that a single block calls have all threads to themselves
-        for block in blocks:
-            task(block)
+        recycle_memory(lambda: [task(block) for block in blocks])
         return
     waiting, lock, stopped = iter(blocks), threading.Lock(), threading.Event()
 
@@ -103,7 +103,8 @@ def run_blocks(task: Callable[[T], object], blocks: Iterable[T]) -> None:
                 task(block)  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(threads, "layerwise") as pool:
-        done = [pool.submit(contextvars.copy_context().run, work) for _ in range(threads)]
+        context = contextvars.copy_context
+        done = [pool.submit(context().run, recycle_memory, work) for _ in range(threads)]
         try:
             for one in done:
                 one.result()

@@ -13,7 +13,7 @@ from layerwise.nn.training.checkpoint import restore_arrays
 from layerwise.ops import Philox
 
 from .losses import Loss, SoftmaxCrossEntropy
-from .net import Net, Scratch
+from .net import Net
 
 __all__ = ["NetMinimiser"]
 
@@ -101,11 +101,10 @@ class NetMinimiser:
         labels = np.asarray(batch.y)
         names = [name for name in self.weights if int(name[1:]) >= self.lowest]
         losses: list[float] = []
-        scratch = Scratch()
 
         def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
             self._write(names, theta)
-            run = self.net.forward(batch.x, rng, scratch=scratch)
+            run = self.net.forward(batch.x, rng)
             each, dz = self.loss(run.outputs[-1], labels)
             losses.append(float(each.mean(dtype=np.float64)))
             gradients = self.net.backward(run, dz, 1.0 / len(batch), lowest=self.lowest)

@@ -32,23 +32,6 @@ class Layer:
     dropout: float = 0.0
 
 
-class Scratch:
-    """Arrays that steps write over one after the other, by name.
-
-    Memory that is new to the process costs a layer's output up to half of its time again.
-    """
-
-    def __init__(self) -> None:
-        self._arrays: dict[str, np.ndarray] = {}
-
-    def take(self, name: str, rows: int, cols: int, dtype: np.dtype) -> np.ndarray:
-        """Give an uninitialised array of shape (rows, cols), the same memory each time."""
-        array = self._arrays.get(name)
-        if array is None or array.shape[1] != cols or len(array) < rows or array.dtype != dtype:
-            array = self._arrays[name] = np.empty((rows, cols), dtype)
-        return array[:rows]
-
-
 @dataclass
 class Pass:
     """What a forward pass leaves for the backward pass, layer by layer."""
@@ -56,13 +39,6 @@ class Pass:
     inputs: list[Any] = field(default_factory=list)
     outputs: list[np.ndarray] = field(default_factory=list)  # before dropout
     rng: Philox | None = None
-    scratch: Scratch | None = None  # where the arrays are, and the backward pass's too
-
-    def array(self, kind: str, layer: int, rows: int, cols: int, like: np.ndarray) -> Any:
-        """Give an array of the scratch, None where there is none."""
-        if self.scratch is None:
-            return None
-        return self.scratch.take(f"{kind}{layer}", rows, cols, like.dtype)
 
 
 class Net:
@@ -96,7 +72,7 @@ class Net:
             named[f"w{i}"], named[f"b{i}"] = layer.w, layer.b
         return named
 
-    def forward(self, x: Any, rng: Philox | None = None, *, scratch: Scratch | None = None) -> Pass:
+    def forward(self, x: Any, rng: Philox | None = None) -> Pass:
         """Run the net.
 
         Parameters
@@ -105,25 +81,19 @@ class Net:
         rng : Philox, optional
             Stream of the dropout, whose layer word counts up from the given one, the inputs' being
             the last. Without it nothing is dropped.
-        scratch : Scratch, optional
-            Holds the outputs, and what the backward pass computes, until it is given to the next
-            forward pass.
 
         Returns
         -------
         Pass
             ``outputs[-1]`` is what the loss takes.
         """
-        run = Pass(rng=rng, scratch=scratch)
+        run = Pass(rng=rng)
         if rng is not None and self.input_dropout > 0:
             stream = rng.at(layer=rng.layer + len(self.layers))
             x = ops.dropout(dense(x, self.layers[0].w.dtype), self.input_dropout, rng=stream)
         for i, layer in enumerate(self.layers):
             run.inputs.append(x)
-            y = ops.dense(
-                x, layer.w, layer.b, layer.activation, workspace=self._workspace,
-                out=run.array("y", i, x.shape[0], len(layer.b), layer.w),
-            )  # fmt: skip
+            y = ops.dense(x, layer.w, layer.b, layer.activation, workspace=self._workspace)
             run.outputs.append(y)
             x = y
             if rng is not None and layer.dropout > 0:
@@ -209,12 +179,9 @@ class Net:
     def _below(self, run: Pass, dz: np.ndarray, i: int) -> np.ndarray:
         """Compute the gradient at the pre-activation of layer i - 1."""
         w, below, y = self.layers[i].w, self.layers[i - 1], run.outputs[i - 1]
-        out = run.array("dz", i - 1, y.shape[0], y.shape[1], y)
         if run.rng is None or below.dropout == 0:
-            return ops.dense_dx(
-                dz, w, x=y, activation=below.activation, out=out, workspace=self._workspace
-            )
-        dx = ops.dense_dx(dz, w, out=out, workspace=self._workspace)
+            return ops.dense_dx(dz, w, x=y, activation=below.activation, workspace=self._workspace)
+        dx = ops.dense_dx(dz, w, workspace=self._workspace)
         stream = run.rng.at(layer=run.rng.layer + i - 1)
         return ops.activation_dx(ops.dropout_dx(dx, below.dropout, rng=stream), y, below.activation)
 
@@ -264,14 +231,12 @@ class NetTrainer:
             velocities=velocities,
         )
         self._rng = Philox(seed)
-        self._scratch = Scratch()
         self.n_steps = 0
         self.lowest = 0
 
     def step(self, batch: Batch, t: int) -> dict[str, float]:
         """Make one update from a batch, the t-th ever; the metric is the loss before it."""
-        rng = self._rng.at(step=t % 2**32, rows=batch.rows)
-        run = self.net.forward(batch.x, rng, scratch=self._scratch)
+        run = self.net.forward(batch.x, self._rng.at(step=t % 2**32, rows=batch.rows))
         losses, dz = self.loss(run.outputs[-1], np.asarray(batch.y))
         self.net.update(
             run,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from layerwise.ops import recycle_memory
+
 from .callbacks import Callback
 
 __all__ = ["Position", "Run", "Stepper", "fit"]
@@ -111,7 +113,7 @@ def fit(
         for epoch in range(run.position.epoch, first_epoch + n_iter):
             for callback in callbacks:
                 callback.begin(epoch)
-            metrics = _epoch(run, batches(epoch))
+            metrics = recycle_memory(_epoch, run, batches(epoch))
             answers = [callback.epoch(epoch, metrics) for callback in callbacks]
             if any(answers) or epoch + 1 == first_epoch + n_iter:
                 break
