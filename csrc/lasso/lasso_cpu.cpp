@@ -172,9 +172,10 @@ struct LassoRun {
             const bool inside = j < shape.atoms;
             const T weight = w.data && inside ? w.data[i * w.row_stride + j * w.col_stride] : T(1);
             ridge[j] = q.data && inside ? q.data[i * q.row_stride + j * q.col_stride] : T(0);
-            penalty[j] = U(args.alpha) * U(weight);
+            const bool barred = weight > max_finite<T>;
+            penalty[j] = barred ? U(weight) : U(args.alpha) * U(weight);
             inverse[j] = U(1) / penalty[j];
-            if (args.alpha != T(0)) continue;
+            if (args.alpha != T(0) || barred) continue;
             const U most = inside ? (square(j) + ridge[j]) * scale : U(0);
             penalty[j] = U(0);
             inverse[j] = most > U(0) ? U(1) / __builtin_sqrt(most) : U(0);

@@ -333,6 +333,30 @@ def test_infinite_weights_bar_atoms(backend, dtype, method, rng):
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_infinite_weights_bar_atoms_from_least_squares(backend, dtype, method, rng):
+    x, phi = sparse_signals(rng, (9, 30, 12), dtype)
+    weights = np.ones((9, 12), dtype)
+    weights[::2, ::3] = np.inf
+    barred = weights == np.inf
+    start = np.ones((9, 12), dtype)
+    for options in ({}, {"start": start}):
+        with pytest.warns(UserWarning, match="lasso: alpha .*least squares"):
+            got = backend.lasso(
+                x, phi, 0.0, weights=weights, method=method, max_iter=50_000, **options
+            )
+        assert not got.codes[barred].any()
+        assert got.gap.max() <= 1e-4
+        np.testing.assert_allclose(
+            got.gap, ref.lasso_gap(x, phi, got.codes, 0.0, weights=weights), atol=ROUNDING[dtype]
+        )
+        for one, signal, out in zip(got.codes, x, barred, strict=True):
+            kept = phi[~out].astype(np.float64)
+            best = np.linalg.lstsq(kept.T, signal.astype(np.float64), rcond=None)[0]
+            near = np.linalg.norm((one[~out] - best) @ kept)
+            assert near <= 1e-2 * np.linalg.norm(signal)
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("d", "k"), [(30, 12), (12, 30)])
 def test_alpha_zero_is_least_squares(backend, dtype, method, d, k, rng):
     x, phi = sparse_signals(rng, (9, d, k), dtype)

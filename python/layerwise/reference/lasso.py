@@ -92,8 +92,9 @@ def lasso(
     codes = np.zeros(shape) if start is None else densify(start).copy()
     if positive:
         np.maximum(codes, 0.0, out=codes)
+    penalty = np.where(w == np.inf, np.inf, alpha * np.where(w == np.inf, 1.0, w))
     squares = seen @ (phi**2).T
-    codes[squares == 0] = 0.0
+    codes[(squares == 0) | (penalty == np.inf)] = 0.0
 
     def gap() -> Float:
         return lasso_gap(
@@ -108,7 +109,7 @@ def lasso(
         for j in np.flatnonzero(squares.any(axis=0)):
             square = np.where(squares[left, j] > 0.0, squares[left, j], np.inf)  # a code of 0
             target = residual @ phi[j] + squares[left, j] * own[:, j]
-            size = np.maximum((target if positive else np.abs(target)) - alpha * w[left, j], 0.0)
+            size = np.maximum((target if positive else np.abs(target)) - penalty[left, j], 0.0)
             code = np.sign(target) * size / (square + q[left, j])
             residual += seen[left] * np.outer(own[:, j] - code, phi[j])
             own[:, j] = code
@@ -158,7 +159,8 @@ def lasso_gap(
     with np.errstate(divide="ignore", invalid="ignore"):
         if alpha == 0.0:
             scale = np.sqrt((seen @ (phi**2).T + q) * energy[:, None])
-            return np.where(scale > 0.0, size / scale, 0.0).max(axis=1, initial=0.0)
+            counts = (scale > 0.0) & (w < np.inf)
+            return np.where(counts, size / scale, 0.0).max(axis=1, initial=0.0)
         if positive:
             size = np.maximum(r, 0.0)
         kappa = 1.0 / np.maximum((size / (alpha * w)).max(axis=1, initial=0.0), 1.0)
