@@ -20,9 +20,9 @@ class Centroids:
 
     Notes
     -----
-    A squared distance is one product: ``[x, |x|^2] [-2 c, 1]' + |c|^2`` with the origin moved to
-    the mean of the centroids, for less cancellation; what rounding leaves below zero the epilogue
-    cuts off.
+    Squared distances are one product, ``[x, |x|^2, 1] [-2 c, 1, |c|^2]'``, with the origin moved to
+    the mean of the centroids for less cancellation. Rounding may leave some below zero, which are
+    cut off where it matters.
 
     References
     ----------
@@ -46,22 +46,31 @@ class Centroids:
     def __init__(self, centres: np.ndarray) -> None:
         self._origin = centres.mean(axis=0, dtype=np.float64).astype(centres.dtype)
         moved = centres - self._origin
-        self._squares = np.square(moved).sum(axis=1)
-        self._factor = np.ones((centres.shape[1] + 1, len(centres)), centres.dtype)
-        np.multiply(moved.T, -2, out=self._factor[:-1])
+        self._factor = np.ones((centres.shape[1] + 2, len(centres)), centres.dtype)
+        np.multiply(moved.T, -2, out=self._factor[:-2])
+        np.square(moved).sum(axis=1, out=self._factor[-1])
+
+    def _product(self, x: np.ndarray) -> np.ndarray:
+        extended = np.ones((len(x), x.shape[1] + 2), x.dtype)
+        moved = np.subtract(x, self._origin, out=extended[:, :-2])
+        np.square(moved).sum(axis=1, out=extended[:, -2])
+        return ops.gemm(extended, self._factor)
 
     def squared_distances(self, x: np.ndarray) -> np.ndarray:
         """Compute the squared distances (n, K) of rows (n, d)."""
-        extended = np.empty((len(x), x.shape[1] + 1), x.dtype)
-        moved = np.subtract(x, self._origin, out=extended[:, :-1])
-        np.square(moved).sum(axis=1, out=extended[:, -1])
-        return ops.gemm(extended, self._factor, bias=self._squares, activation="relu")
+        product = self._product(x)
+        return np.maximum(product, 0, out=product)
+
+    def nearest(self, x: np.ndarray) -> np.ndarray:
+        """Find the nearest centroid of each row, the first of several."""
+        return self._product(x).argmin(axis=1)
 
     def hard(self, x: np.ndarray) -> np.ndarray:
         """Compute codes (n, K): 1 for the nearest centroid, the first of several, else 0."""
-        distances = self.squared_distances(x)
-        codes = np.zeros_like(distances)
-        codes[np.arange(len(x)), distances.argmin(axis=1)] = 1
+        codes = self._product(x)
+        found = codes.argmin(axis=1)
+        codes.fill(0)
+        codes[np.arange(len(x)), found] = 1
         return codes
 
     def soft(self, x: np.ndarray, gamma: float) -> np.ndarray:

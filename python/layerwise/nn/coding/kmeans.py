@@ -60,7 +60,7 @@ def nearest(x: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     centroids = Centroids(centres)
 
     def assign(rows: slice) -> None:
-        labels[rows] = found = centroids.squared_distances(x[rows]).argmin(axis=1)
+        labels[rows] = found = centroids.nearest(x[rows])
         squared[rows] = np.square(x[rows] - centres[found]).sum(axis=1)
 
     run_blocks(assign, row_blocks(len(x), len(centres)))
@@ -156,7 +156,8 @@ def _means(
     counts = np.bincount(labels, minlength=len(centres))
     empty = np.flatnonzero(counts == 0)
     moved = (sums / np.maximum(counts, 1)[:, None]).astype(x.dtype)
-    moved[empty] = x[np.argsort(-squared, kind="stable")[: len(empty)]]
+    if empty.size:
+        moved[empty] = x[np.argsort(-squared, kind="stable")[: len(empty)]]
     return moved
 
 
