@@ -29,6 +29,8 @@ inline RowIds row_ids_in(Call& call, pybind11::handle object, const char* op, co
         return out;
     }
     const Array& array = call.other(object, name);
+    if (!array)
+        throw type_error(op, ": ", name, " must be an int or an array of one id a row; got None");
     // torch on a GPU has no uint32 to speak of: the same bits as int32.
     const bool as_signed = array.device == Device::cuda && array.dtype == dtype_of<int32_t>;
     check_array(array, as_signed ? dtype_of<int32_t> : dtype_of<uint32_t>, {rows});

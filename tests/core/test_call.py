@@ -158,6 +158,8 @@ def test_scalars_out_of_range_are_refused(ab):
         calls.gemm(a, b, mean=out, beta=1.0)
     with pytest.raises(TypeError, match="rows must be uint32; got int64"):
         calls.gemm(a, b, mean=out, rows=np.arange(6))
+    with pytest.raises(TypeError, match="rows must be an int or an array.*; got None"):
+        calls.gemm(a, b, mean=out, rows=None)
     with pytest.raises(TypeError, match="dtype must be 'float32' or 'float64'; got 'int8'"):
         _core.gemm_workspace(1, 1, 1, "int8")
 

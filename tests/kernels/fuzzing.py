@@ -22,7 +22,6 @@ from layerwise import _core, ops
 
 from . import cases, guarded, harness
 
-SETTINGS = ("set_num_threads", "wait_for_full_teams")  # undone after each call
 SIZES = [(3, 5, 4), (1, 1, 1), (33, 70, 65), (9, 130, 40), (0, 3, 2)]
 VARIANTS = [{}, {"format": "csr"}, {"packed": True}, {"max_workspace": 1 << 20}, {"num_threads": 2}]
 # Of one op, made of its arrays.

@@ -12,7 +12,8 @@ from . import cases, harness
 
 FAMILIES = ["dense", "gemm", "gibbs", "lasso"]
 # Settings and the generators for initialisation, which are Python.
-NO_KERNEL = {"get_backend", "get_num_threads", "normal", "num_threads", "uniform", "use_backend"}
+SETTINGS = {"get_backend", "get_num_threads", "num_threads", "recycle_memory", "use_backend"}
+NO_KERNEL = SETTINGS | {"normal", "uniform"}
 
 
 def test_cuda_is_tested():

@@ -3,6 +3,7 @@
 LAYERWISE_FUZZ_CALLS is how many calls are made, LAYERWISE_FUZZ_SEED of which seed.
 """
 
+import contextvars
 import faulthandler
 import mmap
 import os
@@ -40,7 +41,8 @@ def one_call(fuzzer, index):
     try:
         signal.setitimer(signal.ITIMER_REAL, CALL_SECONDS)
         try:
-            getattr(_core, name)(**arguments)
+            context = contextvars.copy_context()  # which recycle_arrays changes
+            context.run(getattr(_core, name), **arguments)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         ending = 1
