@@ -184,7 +184,7 @@ class LayerwiseNet(_Net):
         self.ops = ops
         self.options = {"num_threads": threads, "workspace": ops.Workspace()}
         self.state = [np.empty((self.batch, len(b)), np.float32) for b in self.b]
-        self.dz = [np.empty_like(state) for state in self.state]
+        self.dz = [np.empty_like(state) for state in self.state[:-1]]
 
     def states(self, rows: slice, last: str) -> list[np.ndarray]:
         """The batch and every layer's output."""

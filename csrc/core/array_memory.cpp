@@ -6,6 +6,8 @@
 #include <numpy/arrayobject.h>
 #include <pybind11/pybind11.h>
 
+#include <pthread.h>
+
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
@@ -82,6 +84,9 @@ public:
         }
     }
 
+    void lock() { mutex_.lock(); }
+    void unlock() { mutex_.unlock(); }
+
     void clear() {
         const std::lock_guard lock(mutex_);
         for (const Block& block : kept_) std::free(block.data);
@@ -105,6 +110,10 @@ Store& store() {
     static Store& one = *new Store;
     return one;
 }
+
+// NumPy may come without the GIL: a child must not begin with another thread in the middle of it.
+[[maybe_unused]] const int fork_handler =
+    pthread_atfork([] { store().lock(); }, [] { store().unlock(); }, [] { store().unlock(); });
 
 void* fresh(size_t capacity) {
     void* data = std::aligned_alloc(alignment, capacity);

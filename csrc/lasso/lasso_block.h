@@ -28,6 +28,14 @@ struct LassoBlock {
         return {atoms, width, x, x + width, x + 2 * width};
     }
 
+    // Over all features.
+    ResidualSignal wide_signal(int64_t row) const {
+        const auto* atoms = run.template at<const double>(run.layout.atoms);
+        const ResidualSignal own = wide_signal(atoms, run.layout.width);
+        for_each_entry(run.args.x, first + row, [&](int64_t k, T value) { own.x[k] = value; });
+        return own;
+    }
+
     static LassoSignal<double> with_energy(const ResidualSignal& own) {
         LassoSignal<double> signal{};
         for (int64_t k = 0; k < own.width; ++k) signal.energy += own.x[k] * own.x[k];
@@ -43,14 +51,6 @@ struct LassoBlock {
         for (int64_t e = 0; e < s.size; ++e)
             s.atom[e] = wide.atom[e], s.code[e] = static_cast<T>(wide.code[e]);
         s.gap = static_cast<T>(wide.gap);
-    }
-
-    // Over all features.
-    ResidualSignal wide_signal(int64_t row) const {
-        const auto* atoms = run.template at<const double>(run.layout.atoms);
-        const ResidualSignal own = wide_signal(atoms, run.layout.width);
-        for_each_entry(run.args.x, first + row, [&](int64_t k, T value) { own.x[k] = value; });
-        return own;
     }
 
     // In float64 from the codes in the scratch, which receives those that it ends with.
@@ -164,19 +164,18 @@ struct LassoBlock {
     }
 
     void solve(int64_t row, const LassoSignal<T>& signal) {
-        const LassoModel<T>& m = model;
         LassoScratch<T>& s = scratch;
         if (run.is_pursuit()) return pursue(row, signal);
         const bool descend = run.descends_from(s.size), narrow = run.narrows(signal.energy);
         if (narrow && !descend && solve_narrow(row, signal)) return;
         if (narrow) correlate(row, 1);
-        const Outcome outcome = descend ? Outcome::unable : solve_active_set(m, signal, s);
+        const Outcome outcome = descend ? Outcome::unable : solve_active_set(model, signal, s);
         if (outcome == Outcome::ended) return;
         // float32 leaves what its rounding stops to float64, and only a crowd of active atoms to
         // coordinate descent.
-        const bool crowd = descend || s.size >= m.capacity;
-        if (crowd || sizeof(T) == 8) solve_coordinate_descent(m, signal, s);
-        const bool given_up = is_done(m, signal, s) || s.iterations >= m.max_iterations;
+        const bool crowd = descend || s.size >= model.capacity;
+        if (crowd || sizeof(T) == 8) solve_coordinate_descent(model, signal, s);
+        const bool given_up = is_done(model, signal, s) || s.iterations >= model.max_iterations;
         if (sizeof(T) == 4 && !given_up) finish_wide(row);
     }
 
@@ -195,7 +194,6 @@ struct LassoBlock {
     // Codes and gap of a signal into the scratch.
     void code(int64_t row) {
         const int64_t i = first + row;
-        const LassoModel<T>& m = model;
         LassoScratch<T>& s = scratch;
         s.size = s.iterations = 0;
         if (run.shape.missing) {
@@ -204,7 +202,8 @@ struct LassoBlock {
             if (count < run.shape.features) return solve_observed(row, features, count);
         }
         LassoSignal<T> signal{};
-        signal.c = reinterpret_cast<const T*>(memory + run.layout.correlations) + row * m.padded;
+        signal.c =
+            reinterpret_cast<const T*>(memory + run.layout.correlations) + row * model.padded;
         signal.energy = energy[row];
         s.gap = run.finite && is_finite(signal.energy) ? T(0) : T(__builtin_nan(""));
         if (s.gap != T(0) || !(signal.energy > T(0))) return;

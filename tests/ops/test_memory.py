@@ -12,7 +12,7 @@ import pytest
 
 from layerwise.ops import recycle_memory
 
-LARGE = 1 << 20  # bytes; far above what is kept, far below how much
+LARGE = 1 << 20  # bytes; worth keeping, and far below how much is kept
 
 
 def address(array):
@@ -119,6 +119,18 @@ def test_threads_share_what_is_kept():
     for thread in threads:
         thread.join()
     assert not sums
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_of_fork_goes_on_with_what_is_kept():
+    def task():
+        return np.full(LARGE, 3.0).sum()
+
+    recycle_memory(task)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if recycle_memory(task) == 3.0 * LARGE else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_errors_and_results_come_through():

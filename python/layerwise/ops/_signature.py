@@ -99,13 +99,12 @@ class Call:
         """Convert a result of the reference to the caller's dtype and library."""
         return self.library.from_numpy(np.ascontiguousarray(values, self.dtype))
 
-    def give(self, values: np.ndarray, out: int) -> Array:
-        """Give a result of the reference in operand number `out`, where the caller gave one."""
-        given = self.operands[out]
-        if given is None:
+    def give(self, values: np.ndarray, out: Array | None) -> Array:
+        """Give a result of the reference, in `out` where the caller gave one."""
+        if out is None:
             return self.result(values)
-        self.store(given, values)
-        return given
+        self.store(out, values)
+        return out
 
     def store(self, out: Array, values: np.ndarray) -> None:
         """Write a result of the reference into an array of the caller's."""

@@ -72,7 +72,7 @@ def dense(
     check_choice("dense", "activation", activation, ACTIVATIONS)
     if use_reference():
         x, w, b, _ = call.on_host()
-        return call.give(reference.dense(x, w, b, activation), 3)
+        return call.give(reference.dense(x, w, b, activation), call.operands[-1])
     x, w, b, out = call.operands
     return run_gemm(
         call, ("N", "out"), x, w.T, bias=b, activation=activation, out=out,
@@ -139,7 +139,8 @@ def dense_dx(
         raise ValueError(f"dense_dx: activation={activation!r} must come with x; got x=None")
     if use_reference():
         dz, w, x, _ = call.on_host()
-        return call.give(reference.dense_dx(dz, w, x=x, activation=activation), 3)
+        dx = reference.dense_dx(dz, w, x=x, activation=activation)
+        return call.give(dx, call.operands[-1])
     dz, w, x, out = call.operands
     gate = None if activation == "none" else x
     return run_gemm(
@@ -196,7 +197,8 @@ def dense_dw(
         raise ValueError(f"dense_dw: beta={beta} must come with out; got out=None")
     if use_reference():
         dz, x, old = call.on_host()
-        return call.give(reference.dense_dw(dz, x, alpha=alpha, beta=beta, out=old), 2)
+        dw = reference.dense_dw(dz, x, alpha=alpha, beta=beta, out=old)
+        return call.give(dw, call.operands[-1])
     dz, x, out = call.operands
     return run_gemm(
         call, ("out", "in"), dz.T, x, c=None if beta == 0 else out, alpha=alpha, beta=beta,

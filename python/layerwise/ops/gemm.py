@@ -243,8 +243,5 @@ def from_reference(
         sample = BitMatrix.pack(sample) if packed else call.result(sample)
     if returns == "sample":
         return sample
-    if out is None:
-        out = call.result(mean)
-    else:
-        call.store(out, mean)
+    out = call.give(mean, out)
     return out if returns == "mean" else (out, sample)

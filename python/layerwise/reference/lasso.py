@@ -92,7 +92,7 @@ def lasso(
     codes = np.zeros(shape) if start is None else densify(start).copy()
     if positive:
         np.maximum(codes, 0.0, out=codes)
-    penalty = np.where(w == np.inf, np.inf, alpha * np.where(w == np.inf, 1.0, w))
+    penalty = alpha * w if alpha > 0 else np.where(w < np.inf, 0.0, np.inf)
     squares = seen @ (phi**2).T
     codes[(squares == 0) | (penalty == np.inf)] = 0.0
 

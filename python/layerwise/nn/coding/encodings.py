@@ -51,7 +51,8 @@ class Centroids:
         np.square(moved).sum(axis=1, out=self._factor[-1])
 
     def _product(self, x: np.ndarray) -> np.ndarray:
-        extended = np.ones((len(x), x.shape[1] + 2), x.dtype)
+        extended = np.empty((len(x), x.shape[1] + 2), x.dtype)
+        extended[:, -1] = 1
         moved = np.subtract(x, self._origin, out=extended[:, :-2])
         np.square(moved).sum(axis=1, out=extended[:, -2])
         return ops.gemm(extended, self._factor)

@@ -89,8 +89,12 @@ def run_blocks(task: Callable[[T], object], blocks: Iterable[T]) -> None:
     blocks = list(blocks)
     threads = 1 if get_backend() == "reference" else min(get_num_threads(), len(blocks))
     if threads <= 1:  # the ops that a single block calls have all threads to themselves
-        recycle_memory(lambda: [task(block) for block in blocks])
-        return
+
+        def one_by_one() -> None:
+            for block in blocks:
+                task(block)
+
+        return recycle_memory(one_by_one)
     waiting, lock, stopped = iter(blocks), threading.Lock(), threading.Event()
 
     def work() -> None:
@@ -103,8 +107,8 @@ def run_blocks(task: Callable[[T], object], blocks: Iterable[T]) -> None:
                 task(block)  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(threads, "layerwise") as pool:
-        context = contextvars.copy_context
-        done = [pool.submit(context().run, recycle_memory, work) for _ in range(threads)]
+        contexts = [contextvars.copy_context() for _ in range(threads)]
+        done = [pool.submit(context.run, recycle_memory, work) for context in contexts]
         try:
             for one in done:
                 one.result()
