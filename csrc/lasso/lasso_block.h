@@ -19,21 +19,31 @@ struct LassoBlock {
     LassoModel<float> narrow_model{};
     LassoScratch<float> narrow_scratch{};
     T energy[task_signals] = {};
-    bool has_penalties = false;  // in the memory, of all signals
+    bool narrows[task_signals] = {};  // whether float32 looks at the signal first
+    bool has_penalties = false;       // in the memory, of all signals
 
-    // A signal in float64 over atoms of this width, its x zeros so far.
-    ResidualSignal wide_signal(const double* atoms, int64_t width) const {
-        auto* x = reinterpret_cast<double*>(memory + run.layout.residual_vectors);
-        for (int64_t k = 0; k < width; ++k) x[k] = 0;
-        return {atoms, width, x, x + width, x + 2 * width};
+    double* wide_vectors() const {
+        return reinterpret_cast<double*>(memory + run.layout.residual_vectors);
     }
 
-    // Over all features.
+    // x over atoms of this width.
+    ResidualSignal wide_signal(const double* atoms, int64_t width, const double* x) const {
+        double* vectors = wide_vectors();
+        return {atoms, width, x, vectors + width, vectors + 2 * width};
+    }
+
+    // Over all features; in place where x is of whole vectors.
     ResidualSignal wide_signal(int64_t row) const {
+        const Operand<T>& x = run.args.x;
         const auto* atoms = run.template at<const double>(run.layout.atoms);
-        const ResidualSignal own = wide_signal(atoms, run.layout.width);
-        for_each_entry(run.args.x, first + row, [&](int64_t k, T value) { own.x[k] = value; });
-        return own;
+        const int64_t width = run.layout.width;
+        if constexpr (sizeof(T) == 8)
+            if (x.encoding == Encoding::dense && x.dense.col_stride == 1 && x.dense.cols == width)
+                return wide_signal(atoms, width, x.dense.data + (first + row) * x.dense.row_stride);
+        double* values = wide_vectors();
+        for (int64_t k = 0; k < width; ++k) values[k] = 0;
+        for_each_entry(x, first + row, [&](int64_t k, T value) { values[k] = value; });
+        return wide_signal(atoms, width, values);
     }
 
     static LassoSignal<double> with_energy(const ResidualSignal& own) {
@@ -79,8 +89,11 @@ struct LassoBlock {
         const SolverLayout& l = run.layout.residual;
         LassoScratch<T>& s = scratch;
         auto* atoms = reinterpret_cast<double*>(memory + run.layout.observed_atoms);
-        const ResidualSignal own = wide_signal(atoms, round_up(count, lanes<double>));
-        for (int64_t e = 0; e < count; ++e) own.x[e] = dense_entry(run.args.x, i, features[e]);
+        const int64_t width = round_up(count, lanes<double>);
+        double* values = wide_vectors();
+        for (int64_t e = 0; e < width; ++e)
+            values[e] = e < count ? dense_entry(run.args.x, i, features[e]) : T(0);
+        const ResidualSignal own = wide_signal(atoms, width, values);
         LassoSignal<double> signal = with_energy(own);
         LassoScratch<double> wide = solver_scratch<double>(l, memory);
         wide.gap = run.finite && is_finite(static_cast<T>(signal.energy)) ? 0.0 : __builtin_nan("");
@@ -114,7 +127,8 @@ struct LassoBlock {
         bool narrow = false, wide = false;
         for (int64_t r = 0; r < rows; ++r) {
             energy[r] = energy_of(run.args.x, first + r);
-            (run.narrows(energy[r]) ? narrow : wide) |= energy[r] > T(0);
+            narrows[r] = run.narrows(energy[r]);
+            (narrows[r] ? narrow : wide) |= energy[r] > T(0);
         }
         if (wide) correlate(0, rows);
         if constexpr (sizeof(T) == 8) {
@@ -142,7 +156,7 @@ struct LassoBlock {
     }
 
     void pursue(int64_t row, const LassoSignal<T>& signal) {
-        if (!run.narrows(signal.energy)) return solve_matching_pursuit(model, signal, scratch);
+        if (!narrows[row]) return solve_matching_pursuit(model, signal, scratch);
         see_narrow(row, signal, [](auto&... problem) { solve_narrow_pursuit(problem...); });
     }
 
@@ -166,7 +180,7 @@ struct LassoBlock {
     void solve(int64_t row, const LassoSignal<T>& signal) {
         LassoScratch<T>& s = scratch;
         if (run.is_pursuit()) return pursue(row, signal);
-        const bool descend = run.descends_from(s.size), narrow = run.narrows(signal.energy);
+        const bool descend = run.descends_from(s.size), narrow = narrows[row];
         if (narrow && !descend && solve_narrow(row, signal)) return;
         if (narrow) correlate(row, 1);
         const Outcome outcome = descend ? Outcome::unable : solve_active_set(model, signal, s);

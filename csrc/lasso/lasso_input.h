@@ -11,34 +11,35 @@ namespace layerwise::LW_ISA_NAMESPACE {
 template <class T>
 LW_INLINE T energy_of(const Operand<T>& x, int64_t i) {
     constexpr int64_t chains = 32, vectors = chains / lanes<T>;
-    alignas(64) T sum[chains] = {};
+    T sum[chains] = {};
+    Vec<T> total[vectors] = {};
+    const auto add = [&](int64_t k, T value) {
+        sum[k % chains] = fma(splat(value), splat(value), splat(sum[k % chains]))[0];
+    };
+    int64_t at = 0;  // features before it are in `total`
     if (x.encoding == Encoding::csr) {
-        for (int64_t e = x.csr.indptr[i]; e < x.csr.indptr[i + 1]; ++e) {
-            const T value = csr_value(x.csr, e);
-            T& chain = sum[x.csr.indices[e] % chains];
-            chain = fma(splat(value), splat(value), splat(chain))[0];
-        }
+        for (int64_t e = x.csr.indptr[i]; e < x.csr.indptr[i + 1]; ++e)
+            add(x.csr.indices[e], csr_value(x.csr, e));
     } else if (x.encoding == Encoding::bits) {
         for (int64_t k = 0; k < x.bits.cols; ++k) sum[k % chains] += bit_at(x.bits, i, k) ? 1 : 0;
     } else {
         const T* row = x.dense.data + i * x.dense.row_stride;
         const int64_t cols = x.dense.cols, stride = x.dense.col_stride;
-        Vec<T> total[vectors] = {};
-        int64_t k = 0;
-        for (; stride == 1 && k + chains <= cols; k += chains)
+        for (; stride == 1 && at + chains <= cols; at += chains)
             for (int64_t v = 0; v < vectors; ++v) {
-                const Vec<T> value = load(row + k + v * lanes<T>);
+                const Vec<T> value = load(row + at + v * lanes<T>);
                 total[v] = fma(value, value, total[v]);
             }
-        for (int64_t v = 0; v < vectors; ++v) store(sum + v * lanes<T>, total[v]);
-        for (; k < cols; ++k) {
-            const T value = row[k * stride];
-            sum[k % chains] = fma(splat(value), splat(value), splat(sum[k % chains]))[0];
-        }
+        if (at < cols)
+            for (int64_t v = 0; v < vectors; ++v) store(sum + v * lanes<T>, total[v]);
+        for (int64_t k = at; k < cols; ++k) add(k, row[k * stride]);
+        if (at < cols) at = 0;
     }
-    for (int64_t half = chains / 2; half > 0; half /= 2)
-        for (int64_t k = 0; k < half; ++k) sum[k] += sum[k + half];
-    return sum[0];
+    if (at == 0)
+        for (int64_t v = 0; v < vectors; ++v) total[v] = load(sum + v * lanes<T>);
+    for (int64_t half = vectors / 2; half > 0; half /= 2)
+        for (int64_t v = 0; v < half; ++v) total[v] += total[v + half];
+    return sum_lanes<T>(total[0]);
 }
 
 template <class T>

@@ -61,6 +61,14 @@ LW_INLINE T dot(const T* x, const T* y, int64_t size) {
     return sum_lanes<T>(sum);
 }
 
+// x[i] = value, as a vector: what loads it next need not wait for a store of one lane.
+template <class T>
+LW_INLINE void set_lane(T* x, int64_t i, T value) {
+    const int64_t first = i / lanes<T> * lanes<T>;
+    const IntVec<T> at = first_lanes<T>(i - first + 1) ^ first_lanes<T>(i - first);
+    store(x + first, select<T>(at, splat(value), load(x + first)));
+}
+
 // H += scale v v' over `size` rows and columns.
 template <class T>
 LW_INLINE void add_outer(const LassoScratch<T>& s, const T* v, T scale, int64_t size) {
@@ -105,11 +113,11 @@ LW_INLINE bool join(const Form& form, LassoScratch<T>& s, int64_t j, T sign, T g
     const T ahead = gradient - dot(s.column, s.gradient, rows);
     if (!(remainder > least * square)) return false;
     const T scale = T(1) / remainder;
-    s.column[size] = T(-1);
     s.atom[size] = static_cast<int32_t>(j);
-    s.code[size] = T(0);
-    s.sign[size] = sign;
-    s.gradient[size] = gradient;
+    set_lane(s.column, size, T(-1));
+    set_lane(s.code, size, T(0));
+    set_lane(s.sign, size, sign);
+    set_lane(s.gradient, size, gradient);
     s.size = size + 1;
     const Vec<T> back = splat(-ahead * scale);
     for (int64_t row = 0; row < size + 1; row += lanes<T>)

@@ -260,7 +260,8 @@ void solve_matching_pursuit(const LassoModel<T>&, const LassoSignal<T>&, LassoSc
 struct ResidualSignal {
     const double* atoms;  // (padded, width), zeros around (atoms, features)
     int64_t width;
-    double *x, *residual;  // (width,)
+    const double* x;       // (width,)
+    double* residual;      // (width,)
     double* correlations;  // (padded,)
 };
 
