@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from common import Arrays, Case, Mismatch, Skip, Task, log_uniform
 
 BOUND = 1e-6
+PASSES = 500  # of the rivals' outer loops: more than they need
 
 
 def _case(n: int, p: int, density: float, lowest: int, count: int, **rest: Any) -> Case:
@@ -128,9 +129,11 @@ class CelerSolver(Solver):
         import celer
 
         if len(self.alphas) > 1:
-            found = celer.celer_path(self.x, self.y, "lasso", alphas=self.alphas, tol=self.tol)
+            found = celer.celer_path(
+                self.x, self.y, "lasso", alphas=self.alphas, tol=self.tol, max_iter=PASSES
+            )
             return np.asarray(found[1].T)
-        model = celer.Lasso(self.alphas[0], fit_intercept=False, tol=self.tol)
+        model = celer.Lasso(self.alphas[0], fit_intercept=False, tol=self.tol, max_iter=PASSES)
         return np.asarray(model.fit(self.x, self.y).coef_[None])
 
 
@@ -139,9 +142,9 @@ class SkglmSolver(Solver):
         import skglm
 
         if len(self.alphas) > 1:
-            model = skglm.Lasso(fit_intercept=False, tol=self.tol, warm_start=True)
+            model = skglm.Lasso(fit_intercept=False, tol=self.tol, warm_start=True, max_iter=PASSES)
             return np.asarray(model.path(self.x, self.y, self.alphas)[1].T)
-        model = skglm.Lasso(self.alphas[0], fit_intercept=False, tol=self.tol)
+        model = skglm.Lasso(self.alphas[0], fit_intercept=False, tol=self.tol, max_iter=PASSES)
         return np.asarray(model.fit(self.x, self.y).coef_[None])
 
 
@@ -169,7 +172,7 @@ def _rival(kind: type[Solver], tolerances: tuple[float, ...]) -> Any:
 
 PACKAGES = {
     "layerwise": lambda case, data, threads: [LayerwiseSolver(data, threads, 0.49 * BOUND)],
-    "celer": _rival(CelerSolver, (1e-6, 1e-7, 1e-8)),
-    "skglm": _rival(SkglmSolver, (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)),
+    "celer": _rival(CelerSolver, (1e-6, 1e-7, 1e-8, 1e-9, 1e-10)),
+    "skglm": _rival(SkglmSolver, (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)),
     "scikit-learn": _rival(ScikitLearnSolver, (4e-7,)),
 }

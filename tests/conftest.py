@@ -1,28 +1,9 @@
 import importlib
-import importlib.abc
-import importlib.util
-import os
 import signal
-import sys
 
+import core_under_test  # noqa: F401
 import numpy as np
 import pytest
-
-
-class _CoreFinder(importlib.abc.MetaPathFinder):
-    """Finds the compiled module at a given path: how the corrupted builds are put under test."""
-
-    def __init__(self, path):
-        self._path = path
-
-    def find_spec(self, name, path=None, target=None):
-        if name != "layerwise._core":
-            return None
-        return importlib.util.spec_from_file_location(name, self._path)
-
-
-if "LAYERWISE_TEST_CORE" in os.environ:
-    sys.meta_path.insert(0, _CoreFinder(os.environ["LAYERWISE_TEST_CORE"]))
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
+from core_under_test import program
 
 from layerwise import _core
 
@@ -18,7 +18,7 @@ from . import calls
 def run_python(code, **environment):
     """Run code in a fresh interpreter that can be given 60 s at most."""
     return subprocess.run(
-        [sys.executable, "-c", code],
+        program(code),
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -7,6 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from core_under_test import program
 
 from layerwise.ops import _codes as codes_module
 
@@ -57,7 +58,7 @@ def test_codes_of_many_patches_fit_into_themselves_and_500_mb(tmp_path):
         rows[...] = rng.standard_normal(rows.shape, np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     del x
-    arguments = [sys.executable, "-c", _PROGRAM, str(path), str(signals), str(500 * 10**6)]
+    arguments = [*program(_PROGRAM), str(path), str(signals), str(500 * 10**6)]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     rows, non_zeros, worst = result.stdout.split()

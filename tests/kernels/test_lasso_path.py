@@ -2,14 +2,13 @@
 
 import signal
 import subprocess
-import sys
-import textwrap
 import time
 import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse
+from core_under_test import program
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso
 
@@ -384,10 +383,7 @@ def test_an_interrupt_ends_a_call(native):
             lasso_path(x, y, np.geomspace(1e-2, 1e-6, 100), tol=1e-15, max_iter=10**6)
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        program(code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == "ready\n"
     time.sleep(1.0)

@@ -4,11 +4,11 @@ import contextvars
 import os
 import resource
 import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
+from core_under_test import program
 
 from layerwise.ops import recycle_memory
 
@@ -88,9 +88,7 @@ def task():
 
 print(recycle_memory(task), get_num_threads())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", held], capture_output=True, text=True, timeout=120, check=True
-    )
+    done = subprocess.run(program(held), capture_output=True, text=True, timeout=120, check=True)
     freed, threads = map(int, done.stdout.split())
     assert freed > 60 * 8 * LARGE - threads * (32 << 20) - 2**24
 
