@@ -64,7 +64,9 @@ template <class T>
 static bool wants_sparse_a(const GemmArgs<T>& g, int64_t i0, int64_t rows) {
     const Operand<T>& a = g.a;
     if (operand_cols(g.a_tail) > 0 || operand_cols(a) == 0 || !has_dense_rows(a)) return false;
-    const int64_t limit = sparse_capacity(rows, operand_cols(a));
+    const double threshold = a.encoding == Encoding::bits ? bits_threshold : sparse_threshold;
+    const auto limit =
+        static_cast<int64_t>(threshold * static_cast<double>(rows * operand_cols(a)));
     return count_nonzeros(a, i0, rows, limit) <= limit;
 }
 
