@@ -159,9 +159,7 @@ LW_INLINE bool is_active(const LassoScratch<T>& s, int64_t atom) {
     const IntVec<float> wanted = IntVec<float>{} + static_cast<int32_t>(atom);
     uint64_t any = 0;
     for (int64_t i = 0; i < s.size; i += step) {
-        IntVec<float> atoms;
-        __builtin_memcpy(&atoms, s.atom + i, sizeof atoms);
-        any |= movemask<float>((atoms == wanted) & first_lanes<float>(s.size - i));
+        any |= movemask<float>((load(s.atom + i) == wanted) & first_lanes<float>(s.size - i));
     }
     return any != 0;
 }

@@ -12,9 +12,7 @@ LW_INLINE int64_t atoms_before(const LassoScratch<T>& s, int32_t atom) {
     const IntVec<float> own = IntVec<float>{} + atom;
     int64_t count = 0;
     for (int64_t i = 0; i < s.size; i += step) {
-        IntVec<float> atoms;
-        __builtin_memcpy(&atoms, s.atom + i, sizeof atoms);
-        const IntVec<float> before = (atoms < own) & first_lanes<float>(s.size - i);
+        const IntVec<float> before = (load(s.atom + i) < own) & first_lanes<float>(s.size - i);
         count += __builtin_popcountll(movemask<float>(before));
     }
     return count;
