@@ -1,4 +1,17 @@
-"""CIFAR-10 by one layer of k-means features: hard against triangle assignment."""
+"""CIFAR-10 by one layer of k-means features: hard against triangle assignment.
+
+The images at hand have been through JPEG, with colour at half resolution. What such a pass costs,
+as the best accuracy over weight decays on 8,000 training images held out of 24,000, with 400
+centroids, whitening constant 0.1 and seed 0:
+
+============================================  ======  ==========
+images                                        hard    triangle
+============================================  ======  ==========
+as they are                                   60.1%   67.5%
+JPEG once more, on the same 8x8 blocks        59.6%   67.2%
+JPEG once more, on blocks shifted by (4, 4)   58.2%   65.7%
+============================================  ======  ==========
+"""
 
 from __future__ import annotations
 
