@@ -137,22 +137,22 @@ void lasso_compact(py::object indptr_object, const LassoShape& given, py::object
                 &values = call.output(values_object, "values");
     if (!indptr || !indices || !values)
         throw type_error(op, ": indptr, indices and values must be arrays; got None");
-    check_lasso_sizes(op, given, call.dtype());
     check_array(indptr, dtype_of<int64_t>, {-1});
     if (indptr.shape[0] < 1) throw value_error(indptr.label(), " must have an element");
+    LassoShape shape = given;
+    shape.signals = indptr.shape[0] - 1;
+    check_lasso_sizes(op, shape, call.dtype());
     check_array(indices, dtype_of<int32_t>, {-1});
     const int64_t non_zeros = indices.shape[0];
     call.check();  // indptr, which is read here, is not on a GPU
-    LassoShape shape = given;
-    shape.signals = indptr.shape[0] - 1;
     visit_float(call.dtype(), [&]<class T>() {
         const LassoFunctions<T>& f = functions<T>(call.target());
         LassoCompactArgs<T> args;
+        args.workspace = call.workspace(workspace, f.slab_bytes(shape)).data;
         args.indptr = ends_in(indptr, shape.signals, non_zeros, shape.atoms);
         args.atoms = shape.atoms;
         args.indices = contiguous<int32_t>(indices, non_zeros);
         args.values = contiguous<T>(values, non_zeros);
-        args.workspace = call.workspace(workspace, f.slab_bytes(shape)).data;
         call.check();
         call.run([&](const Target& target) { return f.compact(args, target); });
     });

@@ -6,7 +6,7 @@
 namespace layerwise {
 
 // Ends that rise from 0 to `total`, the size of what they divide, by at most `most` a row: no
-// more than its slab holds.
+// more than its slab holds. They are read one by one: the slabs, as many, must have been seen.
 inline Vector<const int64_t> ends_in(const Array& array, int64_t rows, int64_t total,
                                      int64_t most) {
     check_array(array, dtype_of<int64_t>, {rows + 1});

@@ -130,6 +130,7 @@ void lars_compact(const LarsCompactObjects& o, LarsShape shape, const py::object
         const LarsFunctions<T>& f = functions<T>(call.target());
         LarsCompactArgs<T> args;
         args.shape = shape;
+        args.workspace = call.workspace(o.workspace, f.slab_bytes(shape)).data;
         args.knot_ends = ends_in(knot_ends, shape.signals, knots, shape.kept);
         args.code_ends = ends_in(code_ends, shape.signals, codes,
                                  active * (shape.kept > 1 ? shape.kept - 1 : shape.kept));
@@ -138,7 +139,6 @@ void lars_compact(const LarsCompactObjects& o, LarsShape shape, const py::object
         args.sizes = contiguous<int64_t>(sizes, knots);
         args.indices = contiguous<int32_t>(indices, codes);
         args.values = contiguous<T>(values, codes);
-        args.workspace = call.workspace(o.workspace, f.slab_bytes(shape)).data;
         call.run([&](const Target& target) { return f.compact(args, target); });
     });
 }

@@ -146,3 +146,16 @@ def test_ctrl_c_while_an_attribute_is_computed_is_not_lost(rng, b, name):
     out = np.empty((6, 4), np.float32)
     with pytest.raises(KeyboardInterrupt):
         calls.gemm(Interrupted(), b, k=256, mean=out)
+
+
+def test_ends_are_not_read_without_the_slabs_that_they_divide():
+    ends = np.lib.stride_tricks.as_strided(np.zeros(1, np.int64), (2**40,), (0,))
+    indices, values = np.empty(0, np.int32), np.empty(0)
+    sizes, small = {"features": 1, "atoms": 1}, np.empty(1000, np.uint8)
+    outputs = {"indices": indices, "values": values, "workspace": small}
+    with pytest.raises(ValueError, match="lasso_compact: workspace must have at least"):
+        _core.lasso_compact(ends, **sizes, **outputs)
+    sizes |= {"max_active": 1, "kept": 1}
+    outputs |= {"alphas": values, "gap": values, "sizes": np.empty(0, np.int64)}
+    with pytest.raises(ValueError, match="lars_compact: workspace must have at least"):
+        _core.lars_compact(ends, ends, **sizes, **outputs)
