@@ -133,7 +133,7 @@ CODERS = (
     Coder(
         "local coordinate coding", 1.90, _local,
         {"n_components": 4096, "alpha": 0.1, "n_iter": 5},
-        {"n_components": 128, "n_iter": 2}, (3.0, 10.0, 30.0),
+        {"n_components": 128, "n_iter": 2}, (10.0, 30.0, 100.0, 300.0),
     ),
     Coder(
         "extended LCC", 1.64, _local,
