@@ -65,8 +65,7 @@ static bool wants_sparse_a(const GemmArgs<T>& g, int64_t i0, int64_t rows) {
     const Operand<T>& a = g.a;
     if (operand_cols(g.a_tail) > 0 || operand_cols(a) == 0 || !has_dense_rows(a)) return false;
     const double threshold = a.encoding == Encoding::bits ? bits_threshold : sparse_threshold;
-    const auto limit =
-        static_cast<int64_t>(threshold * static_cast<double>(rows * operand_cols(a)));
+    const int64_t limit = most_nonzeros(threshold, rows * operand_cols(a));
     return count_nonzeros(a, i0, rows, limit) <= limit;
 }
 
@@ -211,7 +210,7 @@ static bool wants_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p) {
     if (g.packed_b || !dense_a || p.bytes > g.workspace_bytes) return false;
     if (p.m < Tile<T>::width || p.k == 0) return false;
     if (!has_dense_rows(g.b) || !has_dense_rows(g.b_tail) || looks_dense(g.b)) return false;
-    const auto limit = static_cast<int64_t>(sparse_threshold * static_cast<double>(p.n * p.k));
+    const int64_t limit = most_nonzeros(sparse_threshold, p.n * p.k);
     const int64_t found = count_nonzeros(g.b, 0, operand_rows(g.b), limit);
     return found <= limit &&
            found + count_nonzeros(g.b_tail, 0, operand_rows(g.b_tail), limit) <= limit;

@@ -12,8 +12,13 @@ constexpr double bits_threshold = LW_VECTOR_BYTES == 64 ? 0.30 : 0.60;
 
 LW_INLINE size_t padded(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
 
+// Non-zeros of that many elements at the threshold.
+LW_INLINE int64_t most_nonzeros(double threshold, int64_t elements) {
+    return static_cast<int64_t>(threshold * static_cast<double>(elements));
+}
+
 LW_INLINE int64_t sparse_capacity(int64_t lines, int64_t k) {
-    return static_cast<int64_t>(sparse_threshold * static_cast<double>(lines * k)) + 64;
+    return most_nonzeros(sparse_threshold, lines * k) + 64;
 }
 
 template <class T>

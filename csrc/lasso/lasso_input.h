@@ -7,41 +7,6 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// ||x_i||^2: element k goes to chain k % 32, so that zeros, listed or not, change no bit of it.
-template <class T>
-LW_INLINE T energy_of(const Operand<T>& x, int64_t i) {
-    constexpr int64_t chains = 32, vectors = chains / lanes<T>;
-    T sum[chains] = {};
-    Vec<T> total[vectors] = {};
-    const auto add = [&](int64_t k, T value) {
-        sum[k % chains] = fma(splat(value), splat(value), splat(sum[k % chains]))[0];
-    };
-    int64_t at = 0;  // features before it are in `total`
-    if (x.encoding == Encoding::csr) {
-        for (int64_t e = x.csr.indptr[i]; e < x.csr.indptr[i + 1]; ++e)
-            add(x.csr.indices[e], csr_value(x.csr, e));
-    } else if (x.encoding == Encoding::bits) {
-        for (int64_t k = 0; k < x.bits.cols; ++k) sum[k % chains] += bit_at(x.bits, i, k) ? 1 : 0;
-    } else {
-        const T* row = x.dense.data + i * x.dense.row_stride;
-        const int64_t cols = x.dense.cols, stride = x.dense.col_stride;
-        for (; stride == 1 && at + chains <= cols; at += chains)
-            for (int64_t v = 0; v < vectors; ++v) {
-                const Vec<T> value = load(row + at + v * lanes<T>);
-                total[v] = fma(value, value, total[v]);
-            }
-        if (at < cols)
-            for (int64_t v = 0; v < vectors; ++v) store(sum + v * lanes<T>, total[v]);
-        for (int64_t k = at; k < cols; ++k) add(k, row[k * stride]);
-        if (at < cols) at = 0;
-    }
-    if (at == 0)
-        for (int64_t v = 0; v < vectors; ++v) total[v] = load(sum + v * lanes<T>);
-    for (int64_t half = vectors / 2; half > 0; half /= 2)
-        for (int64_t v = 0; v < half; ++v) total[v] += total[v + half];
-    return sum_lanes<T>(total[0]);
-}
-
 template <class T>
 constexpr T max_finite = sizeof(T) == 4 ? T(__FLT_MAX__) : T(__DBL_MAX__);
 
@@ -69,6 +34,35 @@ LW_INLINE void for_each_entry(const Operand<T>& x, int64_t i, Visit visit) {
     } else {
         for (int64_t j = 0; j < x.dense.cols; ++j) visit(j, dense_entry(x, i, j));
     }
+}
+
+// ||x_i||^2: element k goes to chain k % 32, so that zeros, listed or not, change no bit of it.
+template <class T>
+LW_INLINE T energy_of(const Operand<T>& x, int64_t i) {
+    constexpr int64_t chains = 32, vectors = chains / lanes<T>;
+    Vec<T> sum[vectors] = {};
+    if (x.encoding == Encoding::dense && x.dense.col_stride == 1) {
+        const T* row = x.dense.data + i * x.dense.row_stride;
+        int64_t left = x.dense.cols;
+        for (; left >= chains; left -= chains, row += chains)
+            for (int64_t v = 0; v < vectors; ++v) {
+                const Vec<T> value = load(row + v * lanes<T>);
+                sum[v] = fma(value, value, sum[v]);
+            }
+        for (int64_t v = 0; v < vectors && left > 0; ++v, left -= lanes<T>, row += lanes<T>) {
+            const Vec<T> value = load_n(row, min_of(lanes<T>, left));
+            sum[v] = fma(value, value, sum[v]);
+        }
+    } else {
+        T chain[chains] = {};
+        for_each_entry(x, i, [&](int64_t k, T value) {
+            chain[k % chains] = fma(splat(value), splat(value), splat(chain[k % chains]))[0];
+        });
+        for (int64_t v = 0; v < vectors; ++v) sum[v] = load(chain + v * lanes<T>);
+    }
+    for (int64_t half = vectors / 2; half > 0; half /= 2)
+        for (int64_t v = 0; v < half; ++v) sum[v] += sum[v + half];
+    return sum_lanes<T>(sum[0]);
 }
 
 // The features that row i of dense x is not missing, ascending; how many.
