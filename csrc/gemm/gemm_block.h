@@ -6,42 +6,48 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// The next panel of B comes from L3 or memory while the tiles of this one run: 1/5 faster at
-// 1024^3.
+// A depth block of a panel, and what is read after it.
 template <class T>
-LW_INLINE void prefetch(const T* p, int64_t n) {
-    for (int64_t i = 0; i < n; i += 64 / static_cast<int64_t>(sizeof(T)))
-        __builtin_prefetch(p + i, 0, 2);
-}
-
-// Where a block's sums are kept while they grow.
-template <class T>
-struct Sums {
-    T* data;
-    int64_t ld;
+struct Slice {
+    const T* now;
+    const T* next;
 };
 
-// One panel of B against all row panels of A, over one depth block.
+// The part of what follows a slice that a tile brings near, or what is near.
 template <class T>
-static void dense_panel(const Plan& p, int64_t k, int64_t depth, const T* a, const T* b,
-                        const T* b_next, int64_t rows, const Sums<T>& s) {
-    const bool first = k == 0;
-    const int64_t share = ceil_div(depth * Tile<T>::width, ceil_div(rows, p.height));
-    const DenseTile<T> tile = dense_tile_of<T>(p.height, first);
-    int64_t r = 0;
-    for (int64_t i = 0; r + p.height <= rows; r += p.height, i += share) {
-        prefetch(b_next + i, share);
-        tile(depth, a + r * p.k + k * p.height, b, s.data + r * s.ld, s.ld);
-    }
-    if (const int64_t height = rows - r; height > 0)
-        dense_tile_of<T>(height, first)(depth, a + r * p.k + k * height, b, s.data + r * s.ld,
-                                        s.ld);
+LW_INLINE const T* part_ahead(const Slice<T>& s, int64_t size, int64_t offset) {
+    return offset < size ? s.next + offset : s.now;
 }
 
-// pack(k0, k1) is called before rows [k0, k1) of b are read.
+// Depths that follow each other, [k, k + depth) and from next_k on.
+struct Depth {
+    int64_t k, depth, next_k;
+};
+
+// Panel q of B against all row panels of A, over one depth block. Its tiles bring the next panel of
+// B, a part each, and each the q-th part of its panel of A over the next depth block: 1/7 faster at
+// 2048^3 where L3 is far (Emerald Rapids).
+template <class T>
+static void dense_panel(const Plan& p, const Depth& d, int64_t q, const T* a, const Slice<T>& b,
+                        int64_t rows, const Sums<T>& from, const Sums<T>& to) {
+    const bool first = d.k == 0;
+    const int64_t step = reach<T>(d.depth);
+    int64_t ahead = 0;
+    for (int64_t r = 0; r < rows; r += p.height, ahead += step) {
+        const int64_t height = min_of(p.height, rows - r);
+        const T* panel = a + r * p.k;
+        const Slice<T> slice = {panel + d.k * height, panel + d.next_k * height};
+        dense_tile_of<T>(height, first)(d.depth, slice.now, b.now, from.at(r, 0), to.at(r, 0),
+                                        {part_ahead(slice, d.depth * height, q * step),
+                                         part_ahead(b, d.depth * Tile<T>::width, ahead)});
+    }
+}
+
+// The sums grow in s and end in `result`, which may be s. pack(k0, k1) is called before rows
+// [k0, k1) of b are read.
 template <class T, class Pack>
 static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int64_t cols,
-                        const Sums<T>& s, const Pack& pack) {
+                        const Sums<T>& s, const Sums<T>& result, const Pack& pack) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
 #ifdef LW_CORRUPT_K_TAIL
@@ -51,15 +57,16 @@ static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int
 #endif
     if (k_end <= 0)
         for (int64_t r = 0; r < rows; ++r)
-            for (int64_t j = 0; j < panels * width; ++j) s.data[r * s.ld + j] = T(0);
+            for (int64_t j = 0; j < panels * width; ++j) *result.at(r, j).data = T(0);
     for (int64_t k = 0; k < k_end; k += p.depth) {
         const int64_t depth = min_of(p.depth, k_end - k);
+        const Depth d = {k, depth, k + depth < k_end ? k + depth : 0};
         pack(k, k + depth);
         for (int64_t q = 0; q < panels; ++q) {
             const T* panel = b + (q * p.k + k) * width;
-            const T* next = panel + (q + 1 < panels ? p.k * width : 0);
-            const Sums<T> columns = {s.data + q * width, s.ld};
-            dense_panel(p, k, depth, a, panel, next, rows, columns);
+            const T* next = q + 1 < panels ? panel + p.k * width : b + d.next_k * width;
+            const Sums<T>& to = k + depth < k_end ? s : result;
+            dense_panel(p, d, q, a, {panel, next}, rows, s.at(0, q * width), to.at(0, q * width));
         }
     }
 }

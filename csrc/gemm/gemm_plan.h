@@ -6,9 +6,9 @@
 namespace layerwise::LW_ISA_NAMESPACE {
 
 // Blocks of rows of A that are sparser than this are taken as sparse, and B as a whole.
-constexpr double sparse_threshold = LW_VECTOR_BYTES == 64 ? 0.30 : 0.40;
+constexpr double sparse_threshold = 0.40;
 // Bits need no values looked up beside them.
-constexpr double bits_threshold = LW_VECTOR_BYTES == 64 ? 0.30 : 0.60;
+constexpr double bits_threshold = 0.60;
 
 LW_INLINE size_t padded(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
 
