@@ -1,4 +1,5 @@
-// parallel_for over a team that takes tasks from a shared counter.
+// parallel_for over a team whose threads begin with a share of the tasks each and end with what is
+// left of the others': loop after loop over the same matrices finds them in the same core's cache.
 #include "core/parallel.h"
 
 #include <dlfcn.h>
@@ -41,13 +42,32 @@ int team_size(const Target& target, int64_t tasks, double flops_per_task) {
     return static_cast<int>(std::max<int64_t>(team, 1));
 }
 
+// A thread's share of the tasks: what is left of it is [next, end).
+struct alignas(64) Share {
+    std::atomic<int64_t> next;
+    int64_t end;
+};
+
+constexpr int max_shares = 32;  // of more threads some begin in the same one
+
 struct Loop {
     const Target& target;
-    int64_t tasks, tasks_per_run;
+    int64_t tasks_per_run;
     void (*body)(void*, int64_t, int);
     void* context;
-    alignas(64) std::atomic<int64_t> next{0};
+    int shares;
+    Share share[max_shares];
     std::atomic<bool> stopped{false};
+
+    Loop(const Target& given, int64_t tasks, int64_t per_run, int team,
+         void (*work_on)(void*, int64_t, int), void* data)
+        : target(given), tasks_per_run(per_run), body(work_on), context(data) {
+        shares = std::min(team, max_shares);
+        for (int64_t s = 0; s < shares; ++s) {
+            share[s].next.store(tasks * s / shares, std::memory_order_relaxed);
+            share[s].end = tasks * (s + 1) / shares;
+        }
+    }
 
     // Only the calling thread polls: it is the one that may take the GIL.
     bool asked_to_stop(int thread) {
@@ -70,11 +90,14 @@ thread_local Place place;
 void Loop::work(int thread) {
     const Place before = place;
     place = {this, thread};
-    while (!asked_to_stop(thread)) {
-        const int64_t begin = next.fetch_add(tasks_per_run, std::memory_order_relaxed);
-        if (begin >= tasks) break;
-        const int64_t end = std::min(begin + tasks_per_run, tasks);
-        for (int64_t task = begin; task < end; ++task) body(context, task, thread);
+    for (int s = 0; s < shares; ++s) {
+        Share& from = share[(worker_number() + s) % shares];
+        while (!asked_to_stop(thread)) {
+            const int64_t begin = from.next.fetch_add(tasks_per_run, std::memory_order_relaxed);
+            if (begin >= from.end) break;
+            const int64_t end = std::min(begin + tasks_per_run, from.end);
+            for (int64_t task = begin; task < end; ++task) body(context, task, thread);
+        }
     }
     place = before;
 }
@@ -87,7 +110,7 @@ Status parallel_for(const Target& target, int64_t tasks, double flops_per_task,
     const int team = team_size(target, tasks, flops_per_task);
     const int64_t fair = std::max<int64_t>(tasks / (int64_t{4} * team), 1);
     const double run = std::clamp(flops_per_run / std::max(flops_per_task, 1.0), 1.0, 1e6);
-    Loop loop{target, tasks, std::min(static_cast<int64_t>(run), fair), body, context};
+    Loop loop(target, tasks, std::min(static_cast<int64_t>(run), fair), team, body, context);
     int took_part = 1;
     if (team == 1)
         loop.work(0);

@@ -23,6 +23,7 @@ constexpr int looks_before_yield = 256;
 constexpr size_t worker_stack = size_t{1} << 20;
 
 std::atomic<bool> full_teams{false};
+thread_local int number_of_worker = 0;
 
 void relax() {
 #if defined(__x86_64__)
@@ -130,12 +131,14 @@ private:
 
     static void* worker(void* self) {
         auto* team = static_cast<Team*>(self);
+        number_of_worker = 1 + team->numbered_.fetch_add(1, std::memory_order_relaxed);
         for (uint32_t job = 0;;) {
             team->join(job = team->next_job(job));
         }
     }
 
     std::atomic_flag busy_;
+    std::atomic<int> numbered_{0};
     int workers_ = 0;  // this and the next: of the thread that has set busy_
     uint32_t job_ = 0;
     // Of the job; workers read them while they are inside.
@@ -173,5 +176,7 @@ int run_team(int size, void (*work)(void* context, int thread), void (*waiting)(
 }
 
 void wait_for_full_teams(bool wait) { full_teams.store(wait, std::memory_order_relaxed); }
+
+int worker_number() { return number_of_worker; }
 
 }  // namespace layerwise

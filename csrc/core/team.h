@@ -20,4 +20,8 @@ int run_team(int size, void (*work)(void* context, int thread), void (*waiting)(
 // For tests: the caller starts its part only when all the workers have come.
 void wait_for_full_teams(bool wait);
 
+// Which worker the calling thread is, from 1; 0 for a thread that the user made. Seats go to
+// whoever comes first, this stays.
+int worker_number();
+
 }  // namespace layerwise
