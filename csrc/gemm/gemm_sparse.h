@@ -184,20 +184,22 @@ static bool column_words(const Operand<T>& x, int64_t j0, int64_t chunk, SparseL
 template <class T>
 static void column_values(const Operand<T>& x, int64_t j0, int64_t chunk, const SparseLines<T>& s,
                           T* values) {
+    const int64_t j1 = j0 + s.lines;
     for (int64_t i = 0; i < operand_rows(x); ++i) {
-        const uint64_t bit = uint64_t(1) << (i % 64);
-        const int64_t first = (chunk + i / 64) * s.lines;
+        const uint64_t before = (uint64_t(1) << (i % 64)) - 1;
+        const int64_t first = (chunk + i / 64) * s.lines - j0;
         auto put = [&](int64_t j, T value) {
-            const uint64_t word = s.words[first + j - j0];
-            if (word & bit)
-                values[s.start[first + j - j0] + __builtin_popcountll(word & (bit - 1))] = value;
+            values[s.start[first + j] + __builtin_popcountll(s.words[first + j] & before)] = value;
         };
-        if (x.encoding == Encoding::csr)
-            visit_csr(x.csr, i, j0, j0 + s.lines, put);
-        else
-            for (int64_t j = j0; j < j0 + s.lines; ++j)
-                put(j,
-                    x.encoding == Encoding::bits ? T(1) : x.dense.data[i * x.dense.row_stride + j]);
+        if (x.encoding == Encoding::csr) {
+            visit_csr(x.csr, i, j0, j1, put);
+            continue;
+        }
+        for (int64_t j = j0; j < j1; j += 64)
+            visit_bits(row_word(x, i, j, min_of(j + 64, j1)).nonzero, [&](int64_t b) {
+                const bool bits = x.encoding == Encoding::bits;
+                put(j + b, bits ? T(1) : x.dense.data[i * x.dense.row_stride + j + b]);
+            });
     }
 }
 
