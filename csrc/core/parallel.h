@@ -1,5 +1,6 @@
 // The one parallel loop. Tasks are independent and each output belongs to one task, so the result
-// does not depend on the number of threads or on the order in which they take tasks.
+// does not depend on the number of threads or on the order in which they take tasks. Each begins
+// with neighbouring tasks of its own, the same ones in every loop of as many.
 #pragma once
 
 #include <cstdint>
