@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from core_under_test import program
 
-from layerwise import _core
+from layerwise import _core, ops
 
 from . import calls
 
@@ -51,6 +51,16 @@ def test_the_team_has_the_size_asked_for(square, full_teams, threads):
 def test_little_work_stays_on_one_thread(rng):
     calls.product(rng.random((4, 4)), rng.random((4, 4)), num_threads=7)
     assert _core.last_team_size() == 1
+
+
+@pytest.mark.parametrize("threads", [2, 3, 32, 33, 50])
+def test_every_task_is_done_once_by_as_many_threads_as_there_are(rng, full_teams, threads):
+    # In place, so that a task done twice shows as one left out does.
+    gradient = rng.standard_normal((1100, 1037), np.float32)
+    w, velocity = np.zeros_like(gradient), np.zeros_like(gradient)
+    ops.sgd_momentum(w, velocity, gradient, rate=1.0, momentum=0.5, num_threads=threads)
+    assert _core.last_team_size() == threads
+    np.testing.assert_array_equal(w, gradient)
 
 
 def test_threadpoolctl_steers_the_default(square):
