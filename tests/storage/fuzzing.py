@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import struct
 from typing import Any
@@ -107,7 +108,8 @@ def _other_array(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _changed(tree: Any, rng: np.random.Generator) -> Any:
     """The JSON with one value, somewhere, replaced, removed, doubled or wrapped."""
     if not isinstance(tree, (dict, list)) or not tree or rng.random() < 0.15:
-        return [VALUES[rng.integers(len(VALUES))], [tree], {"tuple": [tree]}, {"dict": {"": tree}}][
+        value = copy.deepcopy(VALUES[rng.integers(len(VALUES))])  # a head is written to
+        return [value, [tree], {"tuple": [tree]}, {"dict": {"": tree}}][
             rng.choice(4, p=[0.7, 0.1, 0.1, 0.1])
         ]
     if isinstance(tree, list):
