@@ -19,7 +19,8 @@ LW_INLINE const T* part_ahead(const Slice<T>& s, int64_t size, int64_t offset) {
     return offset < size ? s.next + offset : s.now;
 }
 
-// Depths that follow each other, [k, k + depth) and from next_k on.
+// Depths that follow each other, [k, k + depth) and from next_k on; the last is followed by the
+// first, of the next task.
 struct Depth {
     int64_t k, depth, next_k;
 };
@@ -57,7 +58,7 @@ static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int
 #endif
     if (k_end <= 0)
         for (int64_t r = 0; r < rows; ++r)
-            for (int64_t j = 0; j < panels * width; ++j) *result.at(r, j).data = T(0);
+            for (int64_t j = 0; j < panels * width; ++j) result.data[r * result.ld + j] = T(0);
     for (int64_t k = 0; k < k_end; k += p.depth) {
         const int64_t depth = min_of(p.depth, k_end - k);
         const Depth d = {k, depth, k + depth < k_end ? k + depth : 0};

@@ -142,8 +142,8 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const int64_t i = i0 + row_block * p.block_rows;
         const bool in_place = plain && cols % Tile<T>::width == 0;
         const Sums<T> s = {reinterpret_cast<T*>(memory_of(thread)), p.ld};
-        const Sums<T> c = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
-        const Sums<T>& result = in_place ? c : s;
+        Sums<T> result = s;
+        if (in_place) result = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
         const ABlock<T>& a = blocks[row_block];
         T* const own = reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
         const T* const columns = p.own_columns ? own : b + j * p.k;

@@ -71,7 +71,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int thread
     }
     p.block_rows = round_up(max_of(ceil_div(m, row_cuts), 1), p.height);
     p.block_cols = round_up(max_of(ceil_div(n, col_cuts), 1), 64);
-    p.ld = p.block_cols + 64 / static_cast<int64_t>(sizeof(T));
+    p.ld = p.block_cols + line<T>;
     p.row_blocks = ceil_div(m, p.block_rows);
     p.col_blocks = ceil_div(n, p.block_cols);
     // Columns that one task alone reads it packs just before, if there is a task for every thread.
@@ -125,8 +125,8 @@ static SparseBPlan sparse_b_plan(int64_t m, int64_t n, int64_t k, int64_t chunks
     p.lines = n > 512 ? 128 : 64;
     p.cols = 128;
     p.line_blocks = ceil_div(n, p.lines), p.col_blocks = ceil_div(m, p.cols);
-    const int64_t size = sizeof(T), line = 64 / size;
-    p.ld = p.cols + line, p.transposed_ld = p.lines + line;
+    const int64_t size = sizeof(T);
+    p.ld = p.cols + line<T>, p.transposed_ld = p.lines + line<T>;
     p.capacity = sparse_capacity(n, k);
     p.a_bytes = packed_b_bytes<T>(k, m);
     p.table_bytes = padded(p.line_blocks * static_cast<int64_t>(sizeof(SparseLines<T>)));
