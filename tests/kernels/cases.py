@@ -81,7 +81,7 @@ def arguments(
         "dropout": ([x], {"rate": 0.3, "rng": stream}),
         "dropout_dx": ([x], {"rate": 0.3, "rng": stream}),
         "lars": ([x, rbm.w], {"alpha": 0.6}),
-        "lars_path": ([x, rbm.w], {"alpha": 0.6}),
+        "lars_path": ([x, rbm.w], {"alpha": 0.6, "max_iter": 400}),
         "lasso": ([x, rbm.w], {"alpha": 0.6}),
         "lasso_path": ([x, x[:, :1].sum(axis=1)], {"alphas": [0.3, 0.1]}),
         "omp": ([x, rbm.w], {"max_active": 4}),
