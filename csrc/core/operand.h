@@ -75,6 +75,13 @@ LW_INLINE T csr_value(const CsrMatrix<T>& x, int64_t entry) {
     return x.values ? x.values[entry] : T(1);
 }
 
+// visit(j, value) for the stored elements of row i in columns [j0, j1), ascending.
+template <class T, class Visit>
+LW_INLINE void visit_csr(const CsrMatrix<T>& x, int64_t i, int64_t j0, int64_t j1, Visit&& visit) {
+    for (int64_t e = csr_lower_bound(x, i, j0); e < x.indptr[i + 1] && x.indices[e] < j1; ++e)
+        visit(x.indices[e], csr_value(x, e));
+}
+
 LW_INLINE bool bit_at(const BitMatrix<const uint64_t>& x, int64_t row, int64_t col) {
     return (x.words[row * x.row_stride + col / 64] >> (col % 64)) & 1;
 }

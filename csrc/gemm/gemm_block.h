@@ -32,23 +32,29 @@ template <class T>
 static void dense_panel(const Plan& p, const Depth& d, int64_t q, const T* a, const Slice<T>& b,
                         int64_t rows, const Sums<T>& from, const Sums<T>& to) {
     const bool first = d.k == 0;
+    // Own rows are packed for one depth block at a time.
+    const int64_t packed = p.own_rows ? d.depth : p.k;
+    const int64_t now = p.own_rows ? 0 : d.k, next = p.own_rows ? 0 : d.next_k;
     const int64_t step = reach<T>(d.depth);
     int64_t ahead = 0;
     for (int64_t r = 0; r < rows; r += p.height, ahead += step) {
         const int64_t height = min_of(p.height, rows - r);
-        const T* panel = a + r * p.k;
-        const Slice<T> slice = {panel + d.k * height, panel + d.next_k * height};
+        const T* panel = a + r * packed;
+        const Slice<T> slice = {panel + now * height, panel + next * height};
+        const bool last = r + height >= rows;
+        const int64_t row = last ? 0 : r + height, col = last ? Tile<T>::width : 0;
         dense_tile_of<T>(height, first)(d.depth, slice.now, b.now, from.at(r, 0), to.at(r, 0),
                                         {part_ahead(slice, d.depth * height, q * step),
-                                         part_ahead(b, d.depth * Tile<T>::width, ahead)});
+                                         part_ahead(b, d.depth * Tile<T>::width, ahead),
+                                         from.at(row, col).data, to.at(row, col).data});
     }
 }
 
-// The sums grow in s and end in `result`, which may be s. pack(k0, k1) is called before rows
-// [k0, k1) of b are read.
+// The sums grow in s, where those of the first `whole` columns, a multiple of the width, end in
+// `result`. pack(k0, k1) is called before k from k0 to k1 is read.
 template <class T, class Pack>
 static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int64_t cols,
-                        const Sums<T>& s, const Sums<T>& result, const Pack& pack) {
+                        const Sums<T>& s, int64_t whole, const Sums<T>& result, const Pack& pack) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
 #ifdef LW_CORRUPT_K_TAIL
@@ -58,7 +64,8 @@ static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int
 #endif
     if (k_end <= 0)
         for (int64_t r = 0; r < rows; ++r)
-            for (int64_t j = 0; j < panels * width; ++j) result.data[r * result.ld + j] = T(0);
+            for (int64_t j = 0; j < panels * width; ++j)
+                (j < whole ? result : s).at(r, j).data[0] = T(0);
     for (int64_t k = 0; k < k_end; k += p.depth) {
         const int64_t depth = min_of(p.depth, k_end - k);
         const Depth d = {k, depth, k + depth < k_end ? k + depth : 0};
@@ -66,7 +73,7 @@ static void dense_block(const Plan& p, const T* a, const T* b, int64_t rows, int
         for (int64_t q = 0; q < panels; ++q) {
             const T* panel = b + (q * p.k + k) * width;
             const T* next = q + 1 < panels ? panel + p.k * width : b + d.next_k * width;
-            const Sums<T>& to = k + depth < k_end ? s : result;
+            const Sums<T>& to = k + depth < k_end || q * width >= whole ? s : result;
             dense_panel(p, d, q, a, {panel, next}, rows, s.at(0, q * width), to.at(0, q * width));
         }
     }

@@ -59,14 +59,20 @@ static Status pack_b_columns(const Stacked<T>& s, int64_t j0, int64_t n, T* out,
     });
 }
 
-// A few rows that are nearly full spare a dense matrix the count of all its elements.
+// Share of the elements of a few rows that are not zero.
 template <class T>
-static bool looks_dense(const Operand<T>& x, int64_t i0, int64_t rows) {
+static double sampled_density(const Operand<T>& x, int64_t i0, int64_t rows) {
     const int64_t step = max_of(rows / 8, 1);
     int64_t found = 0, seen = 0;
     for (int64_t i = i0; i < i0 + rows; i += step, seen += operand_cols(x))
         found += count_nonzeros(x, i, 1, operand_cols(x));
-    return static_cast<double>(found) > 2 * sparse_threshold * static_cast<double>(seen);
+    return static_cast<double>(found) / static_cast<double>(max_of(seen, 1));
+}
+
+// A few rows that are nearly full spare a dense matrix the count of all its elements.
+template <class T>
+static bool looks_dense(const Operand<T>& x, int64_t i0, int64_t rows) {
+    return sampled_density(x, i0, rows) > 2 * sparse_threshold;
 }
 
 // Are the rows sparse enough?
@@ -80,6 +86,24 @@ static bool wants_sparse_a(const GemmArgs<T>& g, int64_t i0, int64_t rows) {
     return count_nonzeros(a, i0, rows, limit) <= limit;
 }
 
+// Rows [i0, i0 + rows), columns [k0, k1) of [a, tail] into panels of that depth.
+template <class T>
+static void pack_a_rows(const GemmArgs<T>& g, int64_t height, int64_t i0, int64_t rows, int64_t k0,
+                        int64_t k1, T* out) {
+    const int64_t k_a = operand_cols(g.a), before = max_of(min_of(k1, k_a) - k0, 0);
+#ifdef LW_CORRUPT_SIGN
+    const T scale = -g.tail_scale;
+#else
+    const T scale = g.tail_scale;
+#endif
+    for (int64_t r = 0; r < rows; r += height, out += (k1 - k0) * height) {
+        const int64_t n = min_of(height, rows - r);  // the last panel may be lower
+        pack_a_panel(g.a, i0 + r, n, k0, min_of(k1, k_a), T(1), out);
+        pack_a_panel(g.a_tail, i0 + r, n, max_of(k0 - k_a, 0), k1 - k_a, scale, out + before * n);
+    }
+}
+
+// Own rows that are not sparse are packed later, a depth block at a time.
 template <class T>
 static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t rows,
                               void* memory) {
@@ -89,25 +113,23 @@ static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, i
         sparse_rows(g.a, i0, block.sparse, reinterpret_cast<T*>(values));
         return block;
     }
-    T* out = static_cast<T*>(memory);
-    const ABlock<T> block = {out, {}};
-    const int64_t k_a = operand_cols(g.a);
-    for (int64_t r = 0; r < rows; r += p.height, out += p.k * p.height) {
-        const int64_t height = min_of(p.height, rows - r);  // the last panel may be lower
-        pack_a_panel(g.a, i0 + r, height, T(1), out);
-#ifdef LW_CORRUPT_SIGN
-        pack_a_panel(g.a_tail, i0 + r, height, -g.tail_scale, out + k_a * height);
-#else
-        pack_a_panel(g.a_tail, i0 + r, height, g.tail_scale, out + k_a * height);
-#endif
-    }
-    return block;
+    T* const panels = static_cast<T*>(memory);
+    if (!p.own_rows) pack_a_rows(g, p.height, i0, rows, 0, p.k, panels);
+    return {panels, {}};
+}
+
+// Is A likely to be packed as panels? Its blocks decide for themselves.
+template <class T>
+static bool likely_dense_a(const GemmArgs<T>& g) {
+    if (operand_cols(g.a_tail) > 0) return true;
+    if (g.a.encoding != Encoding::dense) return false;
+    return !has_dense_rows(g.a) || sampled_density(g.a, 0, operand_rows(g.a)) > sparse_threshold;
 }
 
 // --- the product
 
 // The sums are the result: their last depth block can leave them where they belong. Not all of them
-// grow there, since rows of C may be a power of two apart: 3% at 1024^3.
+// grow there, since rows of C may be a power of two apart: 3% at 2048^3.
 template <class T>
 static bool is_plain(const GemmArgs<T>& g) {
     const Epilogue<T>& e = g.epilogue;
@@ -116,19 +138,19 @@ static bool is_plain(const GemmArgs<T>& g) {
 }
 
 // Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. b is B packed, but where tasks pack columns of
-// their own, a depth block at a time before the tiles read it.
+// their own; own rows and columns are packed a depth block at a time before the tiles read it.
 template <class T>
 static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0, const T* b,
                         char* memory, const Target& target) {
     auto* blocks = reinterpret_cast<ABlock<T>*>(memory);
     char* a_memory = memory + p.table_bytes;
-    char* scratch = a_memory + static_cast<size_t>(p.row_blocks) * p.a_block_bytes;
+    char* scratch = a_memory + static_cast<size_t>(p.shared_blocks) * p.a_block_bytes;
     auto memory_of = [&](int thread) {
         return scratch + static_cast<size_t>(thread) * p.scratch_bytes;
     };
     auto rows_of = [&](int64_t block) { return min_of(p.block_rows, p.m - block * p.block_rows); };
     const double k = static_cast<double>(max_of(p.k, 1)), rows = static_cast<double>(p.block_rows);
-    const Status packed = parallel(target, p.row_blocks, rows * k * 2, [&](int64_t block, int) {
+    const Status packed = parallel(target, p.shared_blocks, rows * k * 2, [&](int64_t block, int) {
         char* at = a_memory + static_cast<size_t>(block) * p.a_block_bytes;
         blocks[block] = pack_a_block(g, p, i0 + block * p.block_rows, rows_of(block), at);
     });
@@ -140,24 +162,26 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const int64_t row_block = task % p.row_blocks, j = task / p.row_blocks * p.block_cols;
         const int64_t block_rows = rows_of(row_block), cols = min_of(p.block_cols, p.n - j);
         const int64_t i = i0 + row_block * p.block_rows;
-        const bool in_place = plain && cols % Tile<T>::width == 0;
         const Sums<T> s = {reinterpret_cast<T*>(memory_of(thread)), p.ld};
+        const int64_t whole = plain ? cols / Tile<T>::width * Tile<T>::width : 0;
         Sums<T> result = s;
-        if (in_place) result = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
-        const ABlock<T>& a = blocks[row_block];
+        if (plain) result = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
         T* const own = reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
+        const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, block_rows, own) : blocks[row_block];
         const T* const columns = p.own_columns ? own : b + j * p.k;
         const auto pack = [&](int64_t k0, int64_t k1) {
             if (p.own_columns)
                 pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j, cols, own);
+            if (p.own_rows && a.panels) pack_a_rows(g, p.height, i, block_rows, k0, k1, own);
         };
         if (a.panels) {
-            dense_block(p, a.panels, columns, block_rows, cols, s, result, pack);
+            dense_block(p, a.panels, columns, block_rows, cols, s, whole, result, pack);
         } else {
             pack(0, p.k);
-            sparse_block(a.sparse, columns, p.k, cols, result);
+            sparse_block(a.sparse, columns, p.k, whole, result);
+            sparse_block(a.sparse, columns + whole * p.k, p.k, cols - whole, s.at(0, whole));
         }
-        if (!in_place) finish_block(g, i, block_rows, j0 + j, cols, s.data, s.ld);
+        finish_block(g, i, block_rows, j0 + j + whole, cols - whole, s.data + whole, s.ld);
     });
 }
 
@@ -230,7 +254,8 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
     const SparseBPlan sparse_b = sparse_b_plan_of(g, target);
     if (wants_sparse_b(g, sparse_b)) return run_sparse_b(g, sparse_b, target);
     const bool packed_b = g.packed_b != nullptr;
-    const Plan p = plan_within<T>(m, n, k, packed_b, target.num_threads, g.workspace_bytes);
+    const Plan p =
+        plan_within<T>(m, n, k, packed_b, likely_dense_a(g), target.num_threads, g.workspace_bytes);
     char* memory = static_cast<char*>(g.workspace);
     for (int64_t j0 = 0; j0 < n; j0 += p.n) {
         Plan chunk = p;
@@ -247,6 +272,7 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
         for (int64_t i0 = 0; i0 < m; i0 += p.m) {
             chunk.m = min_of(p.m, m - i0);
             chunk.row_blocks = ceil_div(chunk.m, p.block_rows);
+            chunk.shared_blocks = min_of(p.shared_blocks, chunk.row_blocks);
             const Status status = run_chunk(g, chunk, i0, j0, b, memory + p.b_bytes, target);
             if (status != Status::ok) return status;
         }
@@ -254,21 +280,28 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
     return Status::ok;
 }
 
+// Bytes of either plan.
+template <class T>
+static size_t plan_bytes(const GemmShape& s, const Target& target, size_t bound) {
+    const auto bytes = [&](bool dense_a) {
+        return plan_within<T>(s.m, s.n, s.k, s.packed_b, dense_a, target.num_threads, bound).bytes;
+    };
+    return max_of(bytes(false), bytes(true));
+}
+
 template <class T>
 static size_t workspace(const GemmShape& s, const Target& target) {
-    const int threads = target.num_threads;
-    if (s.max_workspace)
-        return plan_within<T>(s.m, s.n, s.k, s.packed_b, threads, s.max_workspace).bytes;
-    const size_t dense = make_plan<T>(s.m, s.n, s.k, s.packed_b, threads).bytes;
+    if (s.max_workspace) return plan_bytes<T>(s, target, s.max_workspace);
+    const size_t dense = plan_bytes<T>(s, target, SIZE_MAX);
     if (s.packed_b) return dense;
     const int64_t chunks = chunks_of(s.k) + 1;  // a second block of k begins a chunk
-    const size_t sparse_b = sparse_b_plan<T>(s.m, s.n, s.k, chunks, threads).bytes;
-    return dense > sparse_b ? dense : sparse_b;
+    const size_t sparse_b = sparse_b_plan<T>(s.m, s.n, s.k, chunks, target.num_threads).bytes;
+    return max_of(dense, sparse_b);
 }
 
 template <class T>
 static size_t min_workspace(const GemmShape& s, const Target& target) {
-    return plan_within<T>(s.m, s.n, s.k, s.packed_b, target.num_threads, 0).bytes;
+    return plan_bytes<T>(s, target, 0);
 }
 
 template <class T>

@@ -121,20 +121,26 @@ static void sample_segment(const GemmArgs<T>& g, int64_t i, int64_t j0, int64_t 
                 g.sample.col_stride);
 }
 
+// Columns [j0, j0 + n) of row i of the result from the sums in s, n at most max_segment.
+template <class T>
+static void finish_segment(const GemmArgs<T>& g, int64_t i, int64_t j0, int64_t n, T* s) {
+    affine_segment(g.epilogue, i, j0, n, s);
+    activation_segment(g.epilogue, i, j0, n, s);
+    if (g.mean.data)
+        scatter(s, n, g.mean.data + i * g.mean.row_stride + j0 * g.mean.col_stride,
+                g.mean.col_stride);
+    if (g.epilogue.step.w.data) momentum_segment(g.epilogue.step, i, j0, n, s);
+    if (g.epilogue.noise != Noise::none) sample_segment(g, i, j0, n, s);
+}
+
 // Rows [i0, i0 + rows), columns [j0, j0 + n) of the result from the sums in s (row stride ld,
-// readable and writable up to round_up(n, lanes)); j0 is a multiple of 64.
+// readable and writable up to round_up(n, lanes)); j0 is a multiple of 64 where there is noise.
 template <class T>
 static void finish_block(const GemmArgs<T>& g, int64_t i0, int64_t rows, int64_t j0, int64_t n,
                          T* s, int64_t ld) {
-    for (int64_t i = i0; i < i0 + rows; ++i, s += ld) {
-        affine_segment(g.epilogue, i, j0, n, s);
-        activation_segment(g.epilogue, i, j0, n, s);
-        if (g.mean.data)
-            scatter(s, n, g.mean.data + i * g.mean.row_stride + j0 * g.mean.col_stride,
-                    g.mean.col_stride);
-        if (g.epilogue.step.w.data) momentum_segment(g.epilogue.step, i, j0, n, s);
-        if (g.epilogue.noise != Noise::none) sample_segment(g, i, j0, n, s);
-    }
+    for (int64_t j = 0; j < n; j += max_segment)
+        for (int64_t r = 0; r < rows; ++r)
+            finish_segment(g, i0 + r, j0 + j, min_of(max_segment, n - j), s + r * ld + j);
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

@@ -95,9 +95,7 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
             expand_bits(word >> (j0 % 64), width, out);
         } else {
             for (int64_t j = 0; j < width; ++j) out[j] = T(0);
-            for (int64_t e = csr_lower_bound(b.csr, k, j0);
-                 e < b.csr.indptr[k + 1] && b.csr.indices[e] < j0 + cols; ++e)
-                out[b.csr.indices[e] - j0] = csr_value(b.csr, e);
+            visit_csr(b.csr, k, j0, j0 + cols, [&](int64_t j, T value) { out[j - j0] = value; });
         }
     }
 }
@@ -105,14 +103,16 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
 // --- A, dense panels
 // -------------------------------------------------------------------------------
 
-// Rows [i0, i0 + height) of A, times scale, to out[k][height]. May write up to lanes - 1 elements
-// past the end; panels are packed in ascending order and the last is followed by padding.
+// Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height]. May write up to
+// lanes - 1 elements past the end; panels are packed in ascending order and the last is followed by
+// padding.
 template <class T>
-static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, T scale, T* out) {
+static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
+                         int64_t k1, T scale, T* out) {
     constexpr int64_t chunks = (Tile<T>::max_height + lanes<T> - 1) / lanes<T>;
-    int64_t k = 0;
+    int64_t k = k0;
     if (a.col_stride == 1) {
-        for (; k + lanes<T> <= a.cols; k += lanes<T>, out += height * lanes<T>) {
+        for (; k + lanes<T> <= k1; k += lanes<T>, out += height * lanes<T>) {
             Vec<T> v[chunks][lanes<T>];
             for (int64_t c = 0; c < chunks; ++c) {
                 for (int64_t r = 0; r < lanes<T>; ++r) {
@@ -127,38 +127,42 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, T
                     store(out + i * height + c * lanes<T>, v[c][i]);
         }
     } else if (a.row_stride == 1 && i0 + round_up(height, lanes<T>) <= a.rows) {
-        for (; k < a.cols; ++k, out += height) {
+        for (; k < k1; ++k, out += height) {
             const T* column = a.data + k * a.col_stride + i0;
             for (int64_t r = 0; r < height; r += lanes<T>) store(out + r, load(column + r) * scale);
         }
     }
-    for (; k < a.cols; ++k, out += height)
+    for (; k < k1; ++k, out += height)
         for (int64_t r = 0; r < height; ++r)
             out[r] = a.data[(i0 + r) * a.row_stride + k * a.col_stride] * scale;
 }
 
 // The same from bits: a word of every row at a time becomes a small dense matrix.
 template <class T>
-static void pack_a_bits(const BitMatrix<const uint64_t>& a, int64_t i0, int64_t height, T scale,
-                        T* out) {
+static void pack_a_bits(const BitMatrix<const uint64_t>& a, int64_t i0, int64_t height, int64_t k0,
+                        int64_t k1, T scale, T* out) {
     constexpr int64_t whole_vectors = (Tile<T>::max_height + lanes<T> - 1) / lanes<T> * lanes<T>;
     alignas(64) T cells[whole_vectors * 64];
-    for (int64_t k = 0; k < a.cols; k += 64) {
+    for (int64_t k = k0; k < k1;) {
+        const int64_t word = k / 64 * 64, end = min_of(word + 64, k1);
         for (int64_t r = 0; r < height; ++r)
-            expand_bits(a.words[(i0 + r) * a.row_stride + k / 64], 64, cells + r * 64);
-        const Matrix<const T> word = {cells, height, min_of(64, a.cols - k), 64, 1};
-        pack_a_dense(word, 0, height, scale, out + k * height);
+            expand_bits(a.words[(i0 + r) * a.row_stride + word / 64], 64, cells + r * 64);
+        const Matrix<const T> expanded = {cells, height, 64, 64, 1};
+        pack_a_dense(expanded, 0, height, k - word, end - word, scale, out);
+        out += height * (end - k);
+        k = end;
     }
 }
 
 template <class T>
-static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t height, T scale, T* out) {
-    if (a.encoding == Encoding::dense) return pack_a_dense(a.dense, i0, height, scale, out);
-    if (a.encoding == Encoding::bits) return pack_a_bits(a.bits, i0, height, scale, out);
-    for (int64_t i = 0; i < a.csr.cols * height; ++i) out[i] = T(0);
+static void pack_a_panel(const Operand<T>& a, int64_t i0, int64_t height, int64_t k0, int64_t k1,
+                         T scale, T* out) {
+    if (a.encoding == Encoding::dense) return pack_a_dense(a.dense, i0, height, k0, k1, scale, out);
+    if (a.encoding == Encoding::bits) return pack_a_bits(a.bits, i0, height, k0, k1, scale, out);
+    for (int64_t i = 0; i < (k1 - k0) * height; ++i) out[i] = T(0);
     for (int64_t r = 0; r < height; ++r)
-        for (int64_t e = a.csr.indptr[i0 + r]; e < a.csr.indptr[i0 + r + 1]; ++e)
-            out[a.csr.indices[e] * height + r] = csr_value(a.csr, e) * scale;
+        visit_csr(a.csr, i0 + r, k0, k1,
+                  [&](int64_t k, T value) { out[(k - k0) * height + r] = value * scale; });
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

@@ -40,37 +40,67 @@ struct Plan {
     int64_t block_rows;  // rows of a task, a multiple of height
     int64_t block_cols;  // columns of a task, a multiple of 64
     int64_t row_blocks, col_blocks;
-    int64_t ld;        // row stride of a block's sums, off the powers of two
-    int64_t depth;     // k of one pass over a block
-    bool own_columns;  // each task packs the columns of B that it reads
+    int64_t shared_blocks;  // of rows, that are packed first, for all tasks
+    int64_t ld;             // row stride of a block's sums, off the powers of two
+    int64_t depth;          // k of one pass over a block
+    bool own_rows;          // each task packs the rows of A that it reads, a depth at a time
+    bool own_columns;       // each task packs the columns of B that it reads
     size_t table_bytes, a_block_bytes;
     size_t b_bytes;                    // of all of B packed, where this call packs it
-    size_t sums_bytes, scratch_bytes;  // of one thread; its own columns follow its sums
+    size_t sums_bytes, scratch_bytes;  // of one thread; its own rows or columns follow its sums
     size_t bytes;
 };
 
-// `whole`: are these all rows of C?
+struct Cuts {
+    int64_t rows, cols;
+};
+
+// Blocks of all rows against all columns, or against as many as keep a task short.
 template <class T>
-static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int threads,
+static Cuts own_row_cuts(int64_t m, int64_t n, int64_t k, int threads) {
+    constexpr int64_t max_height = Tile<T>::max_height;
+    int64_t rows = round_up(ceil_div(m, 20 * max_height), threads);
+    while (rows < 4 * threads && m / (rows + threads) >= 8 * max_height) rows += threads;
+    const int64_t most = max_of((int64_t(1) << 24) / max_of(k, 1), max_segment);
+    return {rows, max_of(ceil_div(n, min_of(most, 2048)), 1)};
+}
+
+// Columns of a segment each; where that is few tasks, more of them.
+template <class T>
+static Cuts shared_cuts(int64_t m, int64_t n, int threads) {
+    constexpr int64_t max_height = Tile<T>::max_height;
+    int64_t rows = max_of(ceil_div(m, 20 * max_height), 1);
+    int64_t cols = max_of(ceil_div(n, max_segment), 1);
+    while (rows * cols < 4 * threads) {
+        if (n / cols > 128)
+            ++cols;
+        else if (m / rows > 8 * max_height)
+            ++rows;
+        else if (rows * cols < threads && n / cols > 64)
+            ++cols;
+        else
+            break;
+    }
+    return {rows, cols};
+}
+
+// `dense_a`: A is likely to be packed as panels; `whole`: are these all rows of C?
+template <class T>
+static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense_a, int threads,
                       bool whole = true) {
     Plan p{};
     p.m = m, p.n = n, p.k = k;
     constexpr int64_t max_height = Tile<T>::max_height;
-    p.height = m > 0 ? ceil_div(m, ceil_div(m, max_height)) : 1;
-    int64_t row_cuts = max_of(ceil_div(m, 20 * max_height), 1);
-    int64_t col_cuts = max_of(ceil_div(n, max_segment), 1);
-    while (row_cuts * col_cuts < 4 * threads) {  // small products: enough tasks to share out
-        if (n / col_cuts > 128)
-            ++col_cuts;
-        else if (m / row_cuts > 8 * max_height)
-            ++row_cuts;
-        else if (row_cuts * col_cuts < threads && n / col_cuts > 64)
-            ++col_cuts;
-        else
-            break;
-    }
-    p.block_rows = round_up(max_of(ceil_div(m, row_cuts), 1), p.height);
-    p.block_cols = round_up(max_of(ceil_div(n, col_cuts), 1), 64);
+    // A block of rows that stays in L2 while B and C pass by: its copy is never read from further
+    // away. 2 to 5% at 1024^3 and 2048^3, 11% at (10000,500,784); where tiles are low, blocks are,
+    // and read B too often: 2% slower at v3.
+    p.own_rows = dense_a && max_height >= 12 && m >= 2 * threads * 8 * max_height;
+    const Cuts cuts =
+        p.own_rows ? own_row_cuts<T>(m, n, k, threads) : shared_cuts<T>(m, n, threads);
+    const int64_t rows = max_of(ceil_div(m, cuts.rows), 1);
+    p.height = ceil_div(rows, ceil_div(rows, max_height));
+    p.block_rows = p.own_rows ? rows : round_up(rows, p.height);
+    p.block_cols = round_up(max_of(ceil_div(n, cuts.cols), 1), 64);
     p.ld = p.block_cols + line<T>;
     p.row_blocks = ceil_div(m, p.block_rows);
     p.col_blocks = ceil_div(n, p.block_cols);
@@ -78,26 +108,29 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, int thread
     p.own_columns = !packed_b && whole && p.row_blocks == 1 && p.col_blocks >= threads;
     p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
     const int64_t size = sizeof(T);
-    const int64_t dense = (p.block_rows * k + lanes<T>)*size;
+    const int64_t dense = (p.block_rows * (p.own_rows ? p.depth : k) + lanes<T>)*size;
     const int64_t sparse =
         sparse_bytes(p.block_rows, chunks_of(k)) + sparse_capacity(p.block_rows, k) * size;
     p.a_block_bytes = padded(dense > sparse ? dense : sparse);
     p.b_bytes = packed_b || p.own_columns ? 0 : packed_b_bytes<T>(k, n);
     p.sums_bytes = padded(p.block_rows * p.ld * size);
-    p.scratch_bytes =
-        p.sums_bytes + (p.own_columns ? packed_b_bytes<T>(k, min_of(p.block_cols, n)) : 0);
+    p.scratch_bytes = p.sums_bytes;
+    if (p.own_rows) p.scratch_bytes += p.a_block_bytes;
+    if (p.own_columns) p.scratch_bytes += packed_b_bytes<T>(k, min_of(p.block_cols, n));
     const int64_t team = min_of(threads, p.row_blocks * p.col_blocks);
     p.table_bytes = padded(p.row_blocks * static_cast<int64_t>(sizeof(ABlock<T>)));
-    p.bytes = p.b_bytes + p.table_bytes + static_cast<size_t>(p.row_blocks) * p.a_block_bytes +
+    p.shared_blocks = p.own_rows ? 0 : p.row_blocks;
+    p.bytes = p.b_bytes + p.table_bytes + static_cast<size_t>(p.shared_blocks) * p.a_block_bytes +
               static_cast<size_t>(team) * p.scratch_bytes;
     return p;
 }
 
 // The largest chunk of C, halving the longer side, whose workspace fits; k is never cut.
 template <class T>
-static Plan plan_within(int64_t m, int64_t n, int64_t k, bool packed_b, int threads, size_t bound) {
+static Plan plan_within(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense_a, int threads,
+                        size_t bound) {
     for (const int64_t all = m;;) {
-        const Plan p = make_plan<T>(m, n, k, packed_b, threads, m == all);
+        const Plan p = make_plan<T>(m, n, k, packed_b, dense_a, threads, m == all);
         const bool can_cut_n = n > 64 && !packed_b, can_cut_m = m > Tile<T>::max_height;
         if (p.bytes <= bound || (!can_cut_n && !can_cut_m)) return p;
         if (can_cut_n && (n >= m || !can_cut_m))

@@ -96,13 +96,6 @@ static int64_t count_nonzeros(const Operand<T>& x, int64_t i0, int64_t rows, int
     return count;
 }
 
-// visit(j, value) for the stored elements of row i in columns [j0, j1), ascending.
-template <class T, class Visit>
-LW_INLINE void visit_csr(const CsrMatrix<T>& x, int64_t i, int64_t j0, int64_t j1, Visit&& visit) {
-    for (int64_t e = csr_lower_bound(x, i, j0); e < x.indptr[i + 1] && x.indices[e] < j1; ++e)
-        visit(x.indices[e], csr_value(x, e));
-}
-
 template <class Visit>
 LW_INLINE void visit_bits(uint64_t word, Visit&& visit) {
     for (; word; word &= word - 1) visit(int64_t(__builtin_ctzll(word)));

@@ -37,9 +37,20 @@ def test_gemm_equals_the_oracle_across_blocks_of_k(backend, dtype, k, rng):
 
 
 def test_gemm_equals_the_oracle_across_blocks_of_rows_and_columns(backend, dtype, rng):
-    for m, n, k in [(517, 3, 20), (3, 1111, 20), (300, 700, 9)]:
+    for m, n, k in [(517, 3, 20), (3, 1111, 20), (300, 700, 9), (461, 70, 1100), (450, 2085, 5)]:
         a, b, bias = (harness.real(rng, s, dtype) for s in [(m, k), (k, n), n])
         _check(backend.gemm(a, b, bias=bias), a, b, bias=bias, dtype=dtype, case=(m, n, k))
+
+
+@pytest.mark.parametrize("layout", ["C", "F"])
+@pytest.mark.parametrize("sparse_rows", [0, 130, 461])
+def test_a_row_of_a_product_is_the_same_among_many_and_few(native, dtype, layout, sparse_rows, rng):
+    a, b = harness.real(rng, (461, 1100), dtype), harness.real(rng, (1100, 70), dtype)
+    a[:sparse_rows] *= harness.binary(rng, (sparse_rows, 1100), dtype, 0.1)
+    a = np.asarray(a, order=layout)
+    many = native.gemm(a, b, num_threads=2)
+    for rows in (slice(3, 10), slice(120, 140), slice(460, 461)):
+        assert harness.same_bits(many[rows], native.gemm(a[rows], b))
 
 
 def test_gemm_of_last_terms_only(backend, dtype):

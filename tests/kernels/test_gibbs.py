@@ -110,7 +110,7 @@ def _check_cd(got, v, model, rbm, *, dtype, case):
 @pytest.mark.parametrize("encoding", harness.ENCODINGS)
 @pytest.mark.parametrize(("k", "visible"), [(1, "sample"), (1, "mean"), (3, "sample"), (2, "mean")])
 def test_cd_statistics_are_those_of_its_half_steps(backend, dtype, encoding, k, visible, rng):
-    for n, d, f in [*FEW_SHAPES, (65, 40, 30), (257, 16, 9)]:
+    for n, d, f in [*FEW_SHAPES, (65, 40, 30), (257, 16, 9), (700, 33, 480)]:
         rbm = harness.tiny_rbm(rng, f, d, dtype)
         v = harness.binary(rng, (n, d), dtype)
         if encoding == "dense":  # grey values are data too
