@@ -1,6 +1,8 @@
-// The machine's limits: fused multiply-add peak and memory bandwidth, as one line of JSON.
+// The machine's limits: fused multiply-add peak and memory bandwidth.
 //
-//   machine THREADS
+//   machine THREADS          all limits, each the best of its runs, as one line of JSON
+//   machine THREADS peak     a line "float32" or "float64" on stdin asks for that peak as it is
+//                            now: the median of twelve runs of about a millisecond
 //
 // GFLOP/s of independent FMA chains held in registers, float32 and float64, and of dot products of
 // bfloat16 where the CPU has them (AVX512_BF16), on one thread and on THREADS; GB/s of read (sum),
@@ -14,7 +16,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <iostream>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -29,42 +33,47 @@ constexpr int vector_bytes = 32;
 #else
 constexpr int vector_bytes = 16;
 #endif
-constexpr int samples = 25;
 
 using Clock = std::chrono::steady_clock;
 
-// Best time of `samples` runs in which all threads start work(thread) together. They read the clock
-// themselves: where they take every core, a thread that only waits for them would read it late.
-double best_seconds(int threads, const std::function<void(int)>& work) {
+// Times of `runs` runs, ascending, in which all threads start work(thread) together. They read the
+// clock themselves: where they take every core, a thread that only waits would read it late.
+std::vector<double> sorted_seconds(int threads, int runs, const std::function<void(int)>& work) {
     std::barrier gate(threads);
     std::vector<Clock::time_point> start(threads), stop(threads);
-    double best = 1e30;
+    std::vector<double> seconds;
     const auto member = [&](int t) {
-        for (int s = 0; s <= samples; ++s) {  // the first run warms up
+        for (int run = 0; run <= runs; ++run) {  // the first warms up
             gate.arrive_and_wait();
             start[t] = Clock::now();
             work(t);
             stop[t] = Clock::now();
             gate.arrive_and_wait();
-            if (t > 0 || s == 0) continue;
+            if (t > 0 || run == 0) continue;
             const auto first = *std::min_element(start.begin(), start.end());
             const auto last = *std::max_element(stop.begin(), stop.end());
-            best = std::min(best, std::chrono::duration<double>(last - first).count());
+            seconds.push_back(std::chrono::duration<double>(last - first).count());
         }
     };
     std::vector<std::thread> team;
     for (int t = 1; t < threads; ++t) team.emplace_back(member, t);
     member(0);
     for (std::thread& thread : team) thread.join();
-    return best;
+    std::sort(seconds.begin(), seconds.end());
+    return seconds;
 }
+
+double best_seconds(int threads, const std::function<void(int)>& work) {
+    return sorted_seconds(threads, 25, work).front();
+}
+
+// Two pipes of at most five cycles' latency need ten chains; sixteen registers hold twelve and the
+// two constants.
+constexpr int chains = 12;
 
 template <class T>
 void fma_chains(long steps) {
     typedef T Vector __attribute__((vector_size(vector_bytes)));
-    // Two pipes of at most five cycles' latency need ten chains; sixteen registers hold twelve and
-    // the two constants.
-    constexpr int chains = 12;
     Vector sum[chains], factor, term;
     for (std::size_t i = 0; i < vector_bytes / sizeof(T); ++i) {
         factor[i] = T(0.999);
@@ -79,16 +88,28 @@ void fma_chains(long steps) {
 }
 
 template <class T>
-double fma_gflops(int threads) {
+double fma_gflop(int threads, long steps) {
+    return 2.0 * chains * (vector_bytes / sizeof(T)) * double(steps) * threads * 1e-9;
+}
+
+template <class T>
+double best_fma_rate(int threads) {
     const long steps = 2'000'000;
-    const double flops = 2.0 * 12 * (vector_bytes / sizeof(T)) * double(steps) * threads;
-    return flops / best_seconds(threads, [=](int) { fma_chains<T>(steps); }) * 1e-9;
+    const double best = best_seconds(threads, [=](int) { fma_chains<T>(steps); });
+    return fma_gflop<T>(threads, steps) / best;
+}
+
+template <class T>
+double fma_rate_now(int threads) {
+    const long steps = 500'000;
+    const int runs = 12;
+    const auto seconds = sorted_seconds(threads, runs, [=](int) { fma_chains<T>(steps); });
+    return fma_gflop<T>(threads, steps) / seconds[runs / 2];
 }
 
 #if defined(__AVX512BF16__)
 // Sixteen sums of two products each an instruction.
-double bfloat16_gflops(int threads) {
-    constexpr int chains = 12;
+double best_bfloat16_rate(int threads) {
     const long steps = 2'000'000;
     const auto work = [=](int) {
         __m512 sum[chains];
@@ -156,19 +177,31 @@ double bandwidth(int threads, std::size_t n, int repeats) {
     return arrays * 4.0 * double(n) * threads * repeats / seconds * 1e-9;
 }
 
+void answer_requests(int threads) {
+    for (std::string dtype; std::getline(std::cin, dtype);) {
+        const bool wide = dtype == "float64";
+        std::cout << (wide ? fma_rate_now<double>(threads) : fma_rate_now<float>(threads))
+                  << std::endl;
+    }
+}
+
 int main(int argc, char** argv) {
     const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 1;
+    if (argc > 2 && std::string(argv[2]) == "peak") {
+        answer_requests(threads);
+        return 0;
+    }
     const auto report = [](const char* name, double rate) {
         std::printf(", \"%s\": %.1f", name, rate);
     };
     std::printf("{\"threads\": %d, \"vector_bytes\": %d", threads, vector_bytes);
-    report("fma_float32_core", fma_gflops<float>(1));
-    report("fma_float32", fma_gflops<float>(threads));
-    report("fma_float64_core", fma_gflops<double>(1));
-    report("fma_float64", fma_gflops<double>(threads));
+    report("fma_float32_core", best_fma_rate<float>(1));
+    report("fma_float32", best_fma_rate<float>(threads));
+    report("fma_float64_core", best_fma_rate<double>(1));
+    report("fma_float64", best_fma_rate<double>(threads));
 #if defined(__AVX512BF16__)
-    report("dot_bfloat16_core", bfloat16_gflops(1));
-    report("dot_bfloat16", bfloat16_gflops(threads));
+    report("dot_bfloat16_core", best_bfloat16_rate(1));
+    report("dot_bfloat16", best_bfloat16_rate(threads));
 #endif
     const std::size_t memory = (std::size_t(256) << 18) / threads / 1024 * 1024;
     const std::size_t cache = std::size_t(2) << 18;

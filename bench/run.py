@@ -11,10 +11,12 @@ a time while the others sleep; the table has the medians of the samples. Where o
 more than 8% of the CPUs the samples are taken again, and the row says "busy" if that did not help.
 Where a package has several ways to do a case, its fastest counts.
 
-The machine's limits are measured in the same run by machine.cpp: "of peak" is layerwise's share
-(or, without it, the fastest package's) of the multiply-add peak of these threads. "ratio" is the
-time of the fastest other package over layerwise's; numpy-avx512, which is NumPy with its BLAS
-forced to use AVX-512, is only shown beside them.
+The machine's limits are measured in the same run by machine.cpp, at its start: the best that it
+can do. A clock that is shared moves by a tenth from second to second, so the multiply-add peak of
+these threads also takes its turn among the packages, as one more of them. "of peak" is the share of
+that peak that layerwise (or, without it, the fastest package) reaches, the median over the turns.
+"ratio" is the time of the fastest other package over layerwise's; numpy-avx512, which is NumPy with
+its BLAS forced to use AVX-512, is only shown beside them.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -66,8 +68,8 @@ MALLOC = {
 }
 
 
-def measure_limits(threads: int, folder: Path) -> dict[str, float]:
-    """Compile machine.cpp, once a folder, and take the best of a few runs."""
+def compile_machine(folder: Path) -> str:
+    """The program that measures the machine, compiled once a folder."""
     program = folder / "machine"
     if not program.exists():
         names = (os.environ.get("CXX"), "c++", "g++", "clang++")
@@ -77,12 +79,41 @@ def measure_limits(threads: int, folder: Path) -> dict[str, float]:
         flags = ["-std=c++20", "-O3", "-march=native", "-pthread"]
         source = str(HERE / "machine.cpp")
         subprocess.run([compiler, *flags, source, "-o", str(program)], check=True)
+    return str(program)
+
+
+def measure_limits(machine: str, threads: int) -> dict[str, float]:
+    """The best of a few runs."""
     best: dict[str, float] = {}
     for _ in range(ATTEMPTS):
-        answer = subprocess.run([str(program), str(threads)], check=True, capture_output=True)
+        answer = subprocess.run([machine, str(threads)], check=True, capture_output=True)
         for name, value in json.loads(answer.stdout).items():
             best[name] = max(value, best.get(name, value))
     return best
+
+
+class Peak:
+    """The multiply-add peak of the moment, as often as it is asked for."""
+
+    def __init__(self, machine: str, threads: int) -> None:
+        self._popen = subprocess.Popen(
+            [machine, str(threads), "peak"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def stop(self) -> None:
+        self._popen.kill()
+        self._popen.wait()
+
+    def gflops(self, dtype: str) -> float:
+        pipes = self._popen
+        assert pipes.stdin is not None
+        assert pipes.stdout is not None
+        pipes.stdin.write(dtype + "\n")
+        pipes.stdin.flush()
+        return float(pipes.stdout.readline())
 
 
 class Process:
@@ -121,33 +152,45 @@ class Process:
         return dict(json.loads(line))
 
 
-def take_samples(processes: dict[str, Process]) -> tuple[dict[str, list[float]], float]:
-    """Seconds a call, package by package in turn, and the share of the CPUs others took."""
-    times: dict[str, list[float]] = {name: [] for name in processes}
+@dataclass
+class Samples:
+    """What each turn found."""
+
+    seconds: dict[str, list[float]]  # a call, by package
+    peak: list[float] = field(default_factory=list)  # GFLOP/s
+    others: float = 0.0  # the share of the CPUs that other programs took
+
+
+def take_samples(processes: dict[str, Process], peak: Peak, dtype: str) -> Samples:
+    """Every package, and the peak, in turn."""
+    found = Samples({name: [] for name in processes})
     wall = others = 0.0
     for _ in range(SAMPLES):
+        found.peak.append(peak.gflops(dtype))
         for name, process in processes.items():
             answer = process.ask("sample")
             time.sleep(SETTLE_SECONDS)
             if "seconds" not in answer:
                 raise RuntimeError(f"{name}: {answer}")
-            times[name].append(answer["seconds"])
+            found.seconds[name].append(answer["seconds"])
             wall += answer["wall"]
             others += answer["busy"] - answer["own"]
-    return times, max(0.0, others / (wall * (os.cpu_count() or 1)))
+    found.others = max(0.0, others / (wall * (os.cpu_count() or 1)))
+    return found
 
 
-def quietest_samples(processes: dict[str, Process]) -> tuple[dict[str, list[float]], float]:
-    best = take_samples(processes)
+def quietest_samples(processes: dict[str, Process], peak: Peak, dtype: str) -> Samples:
+    best = take_samples(processes, peak, dtype)
     for _ in range(ATTEMPTS - 1):
-        if best[1] <= QUIET:
+        if best.others <= QUIET:
             break
-        best = min(best, take_samples(processes), key=lambda found: found[1])
+        again = take_samples(processes, peak, dtype)
+        best = min(best, again, key=lambda found: found.others)
     return best
 
 
 def run_case(
-    case: Case, prepare: Process, processes: dict[str, Process], folder: Path
+    case: Case, prepare: Process, processes: dict[str, Process], peak: Peak, folder: Path
 ) -> dict[str, Any]:
     """One row: what each package needs for the case, or why there is no figure."""
     request = {"case": asdict(case), "file": str(folder / "case.npz")}
@@ -160,11 +203,19 @@ def run_case(
         row["results"][name] = process.ask("open", **request)
         if "variant" in row["results"][name]:
             able[name] = process
-    times, row["other_cpu"] = quietest_samples(able)
+    samples = quietest_samples(able, peak, case.dtype)
+    row |= {"other_cpu": samples.others, "peak": samples.peak}
     for name, process in able.items():
-        seconds = median(times[name])
-        rate = case.flops / seconds * 1e-9
-        row["results"][name] |= {"seconds": seconds, "gflops": rate, "samples": times[name]}
+        seconds = samples.seconds[name]
+        row["results"][name] |= {
+            "seconds": median(seconds),
+            "gflops": case.flops / median(seconds) * 1e-9,
+            "of_peak": median(
+                case.flops / call * 1e-9 / rate
+                for call, rate in zip(seconds, samples.peak, strict=True)
+            ),
+            "samples": seconds,
+        }
         process.ask("close")
     return row | compare(row["results"])
 
@@ -183,7 +234,7 @@ def compare(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def show_row(row: dict[str, Any], packages: list[str], limits: dict[str, float]) -> None:
+def show_row(row: dict[str, Any], packages: list[str]) -> None:
     cells = []
     for name in packages:
         found = row["results"].get(name, {})
@@ -191,15 +242,13 @@ def show_row(row: dict[str, Any], packages: list[str], limits: dict[str, float])
             cells.append(f"{found['seconds'] * 1e6:.0f} ({found['gflops']:.0f})")
         else:
             cells.append("WRONG" if "wrong" in found else "-")
+    share = "-"
     if "subject" in row:
-        dtype = row["params"].get("dtype", "float32")
-        peak = limits[f"fma_{dtype}"]
-        row["of_peak"] = row["results"][row["subject"]]["gflops"] / peak
-    share = f"{row['of_peak']:.0%}" if "of_peak" in row else "-"
+        share = f"{row['results'][row['subject']]['of_peak']:.1%} of {median(row['peak']):.0f}"
     ratio = f"{row['ratio']:.2f}" if "ratio" in row else "-"
     busy = f"  busy: others took {row['other_cpu']:.0%}" if row.get("other_cpu", 0) > QUIET else ""
     columns = "".join(f"{cell:>17}" for cell in cells)
-    print(f"{row['name']:<58}{columns}{share:>9}{ratio:>7}{busy}", flush=True)
+    print(f"{row['name']:<58}{columns}{share:>14}{ratio:>7}{busy}", flush=True)
     for name, found in row["results"].items():
         if reason := found.get("wrong") or found.get("skip"):
             print(f"    {name}: {reason}")
@@ -210,23 +259,24 @@ def show_row(row: dict[str, Any], packages: list[str], limits: dict[str, float])
 def run_kernel(kernel: str, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All cases of a kernel; prints its part of the table."""
     module, threads = KERNELS[kernel], arguments.threads
-    limits = measure_limits(threads, folder)
+    machine = compile_machine(folder)
+    limits = measure_limits(machine, threads)
     rng = np.random.default_rng(arguments.seed)
     cases = module.cases() + module.random_cases(rng, 3 if arguments.quick else 10)
     cases = [case for case in cases if arguments.only in case.name]
     cases = [case for case in cases if case.quick or not arguments.quick]
     chosen = [name for name in module.PACKAGES if name in arguments.packages]
     processes = {name: Process(kernel, name, threads) for name in chosen}
-    prepare = Process(kernel, "float64", threads)
+    prepare, peak = Process(kernel, "float64", threads), Peak(machine, threads)
     try:
         versions = {name: process.ask("describe") for name, process in processes.items()}
         show_head(kernel, versions, limits)
         rows = []
         for case in cases:
-            rows.append(run_case(case, prepare, processes, folder))
-            show_row(rows[-1], chosen, limits)
+            rows.append(run_case(case, prepare, processes, peak, folder))
+            show_row(rows[-1], chosen)
     finally:
-        for process in (prepare, *processes.values()):
+        for process in (prepare, peak, *processes.values()):
             process.stop()
     found = {"limits": limits, "packages": versions, "rows": rows}
     worst = [row for row in rows if row["random"] and "ratio" in row]
@@ -252,7 +302,7 @@ def show_head(kernel: str, versions: dict[str, Any], limits: dict[str, float]) -
         )
         print(f"  {kind} limit in {unit}: {figures or 'this CPU has no such instruction'}")
     columns = "".join(f"{name:>17}" for name in versions)
-    print(f"{'us (GFLOP/s)':<58}{columns}{'of peak':>9}{'ratio':>7}", flush=True)
+    print(f"{'us (GFLOP/s)':<58}{columns}{'of peak':>14}{'ratio':>7}", flush=True)
 
 
 def processor() -> str:
