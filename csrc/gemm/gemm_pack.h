@@ -103,9 +103,9 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
 // --- A, dense panels
 // -------------------------------------------------------------------------------
 
-// Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height]. May write up to
-// lanes - 1 elements past the end; panels are packed in ascending order and the last is followed by
-// padding.
+// Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height]. Where columns are
+// not contiguous it may write up to lanes - 1 elements past the end; such panels are packed in
+// ascending order and the last is followed by padding.
 template <class T>
 static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
                          int64_t k1, T scale, T* out) {
@@ -126,10 +126,12 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, i
                 for (int64_t c = 0; c * lanes<T> < height; ++c)
                     store(out + i * height + c * lanes<T>, v[c][i]);
         }
-    } else if (a.row_stride == 1 && i0 + round_up(height, lanes<T>) <= a.rows) {
+    } else if (a.row_stride == 1) {
+        const int64_t whole = height / lanes<T> * lanes<T>, rest = height - whole;
         for (; k < k1; ++k, out += height) {
             const T* column = a.data + k * a.col_stride + i0;
-            for (int64_t r = 0; r < height; r += lanes<T>) store(out + r, load(column + r) * scale);
+            for (int64_t r = 0; r < whole; r += lanes<T>) store(out + r, load(column + r) * scale);
+            if (rest > 0) store_n(out + whole, load_n(column + whole, rest) * scale, rest);
         }
     }
     for (; k < k1; ++k, out += height)
@@ -152,6 +154,13 @@ static void pack_a_bits(const BitMatrix<const uint64_t>& a, int64_t i0, int64_t 
         out += height * (end - k);
         k = end;
     }
+}
+
+// Are columns of A contiguous and rows not, or are there none? (A Hankel view has both.)
+template <class T>
+LW_INLINE bool has_dense_columns(const Operand<T>& x) {
+    if (x.encoding != Encoding::dense) return false;
+    return x.dense.cols == 0 || (x.dense.row_stride == 1 && x.dense.col_stride != 1);
 }
 
 template <class T>

@@ -85,6 +85,14 @@ def test_gemm_takes_broadcast_and_read_only_inputs(backend, dtype, axis, rng):
     _check(backend.gemm(a, b, bias=bias), a, b, bias=bias, dtype=dtype)
 
 
+def test_gemm_takes_windows_of_a_signal(native, dtype, rng):
+    """Rows and columns of one stride: neighbours in both directions are neighbours in memory."""
+    windows = np.lib.stride_tricks.sliding_window_view(harness.real(rng, 120, dtype), 70)
+    b = harness.real(rng, (70, 9), dtype)
+    _check(native.gemm(windows, b), windows, b, dtype=dtype)
+    _check(native.gemm(b.T, windows.T), b.T, windows.T, dtype=dtype)
+
+
 def test_gemm_refuses_addresses_between_elements(on_host, dtype, rng):
     a, b = harness.real(rng, (5, 7), dtype), harness.real(rng, (7, 3), dtype)
     with pytest.raises(ValueError, match="^gemm: a must be aligned"):
