@@ -25,6 +25,9 @@
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 #endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #if defined(__AVX512F__)
 constexpr int vector_bytes = 64;
@@ -36,6 +39,21 @@ constexpr int vector_bytes = 16;
 
 using Clock = std::chrono::steady_clock;
 
+// Thread t stays on the t-th CPU that the process may use: a scheduler that puts two new threads on
+// one core may need many milliseconds to see it.
+void pin(int t) {
+#if defined(__linux__)
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &allowed) && t-- == 0) CPU_SET(cpu, &one);
+    if (CPU_COUNT(&one) == 1) sched_setaffinity(0, sizeof one, &one);
+#else
+    (void)t;
+#endif
+}
+
 // Times of `runs` runs, ascending, in which all threads start work(thread) together. They read the
 // clock themselves: where they take every core, a thread that only waits would read it late.
 std::vector<double> sorted_seconds(int threads, int runs, const std::function<void(int)>& work) {
@@ -43,6 +61,7 @@ std::vector<double> sorted_seconds(int threads, int runs, const std::function<vo
     std::vector<Clock::time_point> start(threads), stop(threads);
     std::vector<double> seconds;
     const auto member = [&](int t) {
+        pin(t);
         for (int run = 0; run <= runs; ++run) {  // the first warms up
             gate.arrive_and_wait();
             start[t] = Clock::now();
@@ -56,8 +75,7 @@ std::vector<double> sorted_seconds(int threads, int runs, const std::function<vo
         }
     };
     std::vector<std::thread> team;
-    for (int t = 1; t < threads; ++t) team.emplace_back(member, t);
-    member(0);
+    for (int t = 0; t < threads; ++t) team.emplace_back(member, t);
     for (std::thread& thread : team) thread.join();
     std::sort(seconds.begin(), seconds.end());
     return seconds;
