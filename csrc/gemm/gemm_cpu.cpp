@@ -51,7 +51,8 @@ static Status pack_b_columns(const Stacked<T>& s, int64_t j0, int64_t n, T* out,
     constexpr int64_t width = Tile<T>::width, rows_per_task = 256, cols_per_task = 4 * width;
     const int64_t k = operand_rows(s.b) + operand_rows(s.tail);
     const int64_t chunks = ceil_div(k, rows_per_task);
-    const auto cost = static_cast<double>(rows_per_task * cols_per_task * 2);
+    const auto cost =
+        2.0 * static_cast<double>(min_of(k, rows_per_task) * min_of(n, cols_per_task));
     return parallel(target, chunks * ceil_div(n, cols_per_task), cost, [&](int64_t task, int) {
         const int64_t k0 = task % chunks * rows_per_task, j = task / chunks * cols_per_task;
         pack_b_block(s, k0, min_of(k0 + rows_per_task, k), j0 + j, min_of(cols_per_task, n - j),
@@ -116,14 +117,14 @@ static void pack_a_rows(const GemmArgs<T>& g, int64_t height, int64_t i0, int64_
 template <class T>
 static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t rows,
                               void* memory) {
-    if (wants_sparse_a(g, i0, rows)) {
+    if (!p.b_in_place && wants_sparse_a(g, i0, rows)) {
         ABlock<T> block = {nullptr, empty_lines<T>(rows, p.k, 0, memory)};
         char* values = static_cast<char*>(memory) + sparse_bytes(rows, block.sparse.chunks);
         sparse_rows(g.a, i0, block.sparse, reinterpret_cast<T*>(values));
         return block;
     }
     T* const panels = static_cast<T*>(memory);
-    if (!p.own_rows) pack_a_rows(g, p.height, i0, rows, 0, p.k, panels);
+    if (!p.own_rows && !p.a_in_place) pack_a_rows(g, p.height, i0, rows, 0, p.k, panels);
     return {panels, {}};
 }
 
@@ -133,6 +134,31 @@ static bool likely_dense_a(const GemmArgs<T>& g) {
     if (operand_cols(g.a_tail) > 0) return true;
     if (g.a.encoding != Encoding::dense) return false;
     return !has_dense_rows(g.a) || sampled_density(g.a, 0, operand_rows(g.a)) > sparse_threshold;
+}
+
+// Is a row of B, or of A transposed, contiguous, so that tiles can read it where it is?
+template <class T>
+static bool has_strips(const Matrix<const T>& x) {
+    return x.col_stride == 1 && x.row_stride != 1;
+}
+
+// What few tiles read is not worth packing; at n or m of 512 it is all the same. Columns of A that
+// are pages apart crowd into a few sets of the cache.
+template <class T>
+static void read_in_place(const GemmArgs<T>& g, Plan& p) {
+    constexpr int64_t few = 512, page = 4096;
+    if (g.a.encoding != Encoding::dense || operand_cols(g.a_tail) > 0) return;
+    p.a_in_place = p.n <= few && has_strips(transposed(g.a.dense)) &&
+                   g.a.dense.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
+    const bool dense_a = !has_dense_rows(g.a) || looks_dense(g.a, 0, operand_rows(g.a));
+    p.b_in_place = p.m <= few && !g.packed_b && dense_a && g.b.encoding == Encoding::dense &&
+                   has_strips(g.b.dense);
+}
+
+// Of the first `cols` columns of a block, those that are read in place: they fill panels.
+template <class T>
+LW_INLINE int64_t columns_in_place(const Plan& p, int64_t cols) {
+    return p.b_in_place ? cols / Tile<T>::width * Tile<T>::width : 0;
 }
 
 // --- the product
@@ -147,7 +173,8 @@ static bool is_plain(const GemmArgs<T>& g) {
 }
 
 // Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. b is B packed, but where tasks pack columns of
-// their own; own rows and columns are packed a depth block at a time before the tiles read it.
+// their own or read them in place; own rows and columns are packed a depth block at a time before
+// the tiles read it.
 template <class T>
 static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0, const T* b,
                         char* memory, const Target& target) {
@@ -157,17 +184,19 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
     auto memory_of = [&](int thread) {
         return scratch + static_cast<size_t>(thread) * p.scratch_bytes;
     };
+    auto copy_of = [&](int thread) {
+        return reinterpret_cast<T*>(memory_of(thread) + p.scratch_bytes - p.copy_bytes);
+    };
     auto rows_of = [&](int64_t block) { return min_of(p.block_rows, p.m - block * p.block_rows); };
-    const double k = static_cast<double>(max_of(p.k, 1)), rows = static_cast<double>(p.block_rows);
-    const Status packed = parallel(target, p.shared_blocks, rows * k * 2, [&](int64_t block, int) {
+    const double packing = p.a_in_place ? 0 : 2 * static_cast<double>(p.block_rows * p.k);
+    const Status packed = parallel(target, p.shared_blocks, packing, [&](int64_t block, int) {
         char* at = a_memory + static_cast<size_t>(block) * p.a_block_bytes;
         blocks[block] = pack_a_block(g, p, i0 + block * p.block_rows, rows_of(block), at);
     });
     if (packed != Status::ok) return packed;
     const bool plain = is_plain(g);
-    const double rows_and_packing = rows + (p.own_columns ? 1 : 0);
-    const double flops = 2 * rows_and_packing * static_cast<double>(p.block_cols) * k;
-    return parallel(target, p.row_blocks * p.col_blocks, flops, [&](int64_t task, int thread) {
+    const double cost = flops_of(p.block_rows + p.own_columns, p.block_cols, p.k) / tile_rate;
+    return parallel(target, p.row_blocks * p.col_blocks, cost, [&](int64_t task, int thread) {
         const int64_t row_block = task % p.row_blocks, j = task / p.row_blocks * p.block_cols;
         const int64_t block_rows = rows_of(row_block), cols = min_of(p.block_cols, p.n - j);
         const int64_t i = i0 + row_block * p.block_rows;
@@ -178,13 +207,20 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         T* const own = reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
         const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, block_rows, own) : blocks[row_block];
         const T* const columns = p.own_columns ? own : b + j * p.k;
+        const int64_t in_place = columns_in_place<T>(p, cols);
         const auto pack = [&](int64_t k0, int64_t k1) {
             if (p.own_columns)
-                pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j, cols, own);
-            if (p.own_rows && a.panels) pack_a_rows(g, p.height, i, block_rows, k0, k1, own);
+                pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + in_place,
+                             cols - in_place, own + in_place * p.k);
+            if (p.own_rows && !p.a_in_place && a.panels)
+                pack_a_rows(g, p.height, i, block_rows, k0, k1, own);
         };
         if (a.panels) {
-            dense_block(p, a.panels, columns, block_rows, cols, s, whole, result, pack);
+            Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
+            Panels<T> across = {.packed = columns, .packed_k = p.k};
+            if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, block_rows, {});
+            if (p.b_in_place) across.leave_in(g.b.dense, j0 + j, in_place, copy_of(thread));
+            dense_block(p, lines, across, block_rows, cols, s, whole, result, pack);
         } else {
             pack(0, p.k);
             sparse_block(a.sparse, columns, p.k, whole, result);
@@ -263,8 +299,9 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
     const SparseBPlan sparse_b = sparse_b_plan_of(g, target);
     if (wants_sparse_b(g, sparse_b)) return run_sparse_b(g, sparse_b, target);
     const bool packed_b = g.packed_b != nullptr;
-    const Plan p =
+    Plan p =
         plan_within<T>(m, n, k, packed_b, likely_dense_a(g), target.num_threads, g.workspace_bytes);
+    read_in_place(g, p);
     char* memory = static_cast<char*>(g.workspace);
     for (int64_t j0 = 0; j0 < n; j0 += p.n) {
         Plan chunk = p;
@@ -273,8 +310,9 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
         const T* b = static_cast<const T*>(g.packed_b);
         if (p.b_bytes > 0) {
             T* out = reinterpret_cast<T*>(memory);
-            const Status status =
-                pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0, chunk.n, out, target);
+            const int64_t in_place = columns_in_place<T>(p, chunk.n);
+            const Status status = pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0 + in_place,
+                                                 chunk.n - in_place, out + in_place * k, target);
             if (status != Status::ok) return status;
             b = out;
         }

@@ -54,33 +54,40 @@ template <class T>
 static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64_t j0, T scale,
                          T* out) {
     constexpr int64_t width = Tile<T>::width;
+#ifdef LW_CORRUPT_COLUMN_TAIL
+    const int64_t cols = b.cols - j0 < width ? b.cols - j0 - 1 : width;
+#else
     const int64_t cols = min_of(width, b.cols - j0);
+#endif
+    const int64_t halves[] = {min_of(cols, lanes<T>), max_of(cols - lanes<T>, 0)};
+    const T* at = b.data + k0 * b.row_stride + j0 * b.col_stride;
     int64_t k = k0;
-    if (cols == width && b.col_stride == 1) {
-        for (; k < k1; ++k, out += width) {
-            const T* row = b.data + k * b.row_stride + j0;
-            store(out, load(row) * scale);
-            store(out + lanes<T>, load(row + lanes<T>) * scale);
-        }
-    } else if (cols == width && b.row_stride == 1) {
-        for (; k + lanes<T> <= k1; k += lanes<T>, out += width * lanes<T>) {
-            for (int64_t half = 0; half < width; half += lanes<T>) {
+    if (b.row_stride == 1 && b.col_stride != 1) {
+        for (; k < k1; k += lanes<T>, at += lanes<T>, out += width * lanes<T>) {
+            const int64_t depth = min_of(lanes<T>, k1 - k);
+            for (int64_t half = 0; half < 2; ++half) {
+                const T* const first = at + half * lanes<T> * b.col_stride;
                 Vec<T> v[lanes<T>];
                 for (int64_t j = 0; j < lanes<T>; ++j)
-                    v[j] = load(b.data + k + (j0 + half + j) * b.col_stride) * scale;
+                    v[j] = j < halves[half] ? load_lanes(first + j * b.col_stride, 1, depth) * scale
+                                            : Vec<T>{};
                 transpose<T>(v);
-                for (int64_t i = 0; i < lanes<T>; ++i) store(out + i * width + half, v[i]);
+                for (int64_t i = 0; i < depth; ++i) store(out + i * width + half * lanes<T>, v[i]);
             }
         }
+    } else if (cols == width && b.col_stride == 1) {
+        for (; k < k1; ++k, at += b.row_stride, out += width) {
+            store(out, load(at) * scale);
+            store(out + lanes<T>, load(at + lanes<T>) * scale);
+        }
     }
-#ifdef LW_CORRUPT_COLUMN_TAIL
-    const int64_t valid = cols == width ? width : cols - 1;
-#else
-    const int64_t valid = cols;
-#endif
-    for (; k < k1; ++k, out += width)
-        for (int64_t j = 0; j < width; ++j)
-            out[j] = j < valid ? b.data[k * b.row_stride + (j0 + j) * b.col_stride] * scale : T(0);
+    for (; k < k1; ++k, at += b.row_stride, out += width)
+        for (int64_t half = 0; half < 2; ++half) {
+            const T* from = at + half * lanes<T> * b.col_stride;
+            const Vec<T> v =
+                halves[half] > 0 ? load_lanes(from, b.col_stride, halves[half]) : Vec<T>{};
+            store(out + half * lanes<T>, v * scale);
+        }
 }
 
 // scale is for dense matrices alone.
@@ -112,19 +119,19 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, i
     constexpr int64_t chunks = (Tile<T>::max_height + lanes<T> - 1) / lanes<T>;
     int64_t k = k0;
     if (a.col_stride == 1) {
-        for (; k + lanes<T> <= k1; k += lanes<T>, out += height * lanes<T>) {
+        for (; k < k1; k += lanes<T>) {
+            const int64_t depth = min_of(lanes<T>, k1 - k);
             Vec<T> v[chunks][lanes<T>];
             for (int64_t c = 0; c < chunks; ++c) {
                 for (int64_t r = 0; r < lanes<T>; ++r) {
                     const int64_t row = c * lanes<T> + r;
-                    v[c][r] = row < height ? load(a.data + (i0 + row) * a.row_stride + k) * scale
-                                           : Vec<T>{};
+                    const T* const from = a.data + (i0 + row) * a.row_stride + k;
+                    v[c][r] = row < height ? load_lanes(from, 1, depth) * scale : Vec<T>{};
                 }
                 transpose<T>(v[c]);
             }
-            for (int64_t i = 0; i < lanes<T>; ++i)
-                for (int64_t c = 0; c * lanes<T> < height; ++c)
-                    store(out + i * height + c * lanes<T>, v[c][i]);
+            for (int64_t i = 0; i < depth; ++i, out += height)
+                for (int64_t c = 0; c * lanes<T> < height; ++c) store(out + c * lanes<T>, v[c][i]);
         }
     } else if (a.row_stride == 1) {
         const int64_t whole = height / lanes<T> * lanes<T>, rest = height - whole;

@@ -10,6 +10,11 @@ constexpr double sparse_threshold = 0.40;
 // Bits need no values looked up beside them.
 constexpr double bits_threshold = 0.60;
 
+// FLOPs of a tile in the time of one of the loops for which parallel_for's limits are made: it
+// wakes a second thread for more than 5e4 of these, 8 us or so. Products of fewer are one task.
+constexpr double tile_rate = LW_VECTOR_BYTES / 2;
+constexpr double min_team_flops = 5e4 * tile_rate;
+
 LW_INLINE size_t padded(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
 
 // Non-zeros of that many elements at the threshold.
@@ -45,11 +50,19 @@ struct Plan {
     int64_t depth;          // k of one pass over a block
     bool own_rows;          // each task packs the rows of A that it reads, a depth at a time
     bool own_columns;       // each task packs the columns of B that it reads
+    bool a_in_place;        // A is not packed
+    bool b_in_place;        // of B, only columns that fill no panel; A is dense
     size_t table_bytes, a_block_bytes;
-    size_t b_bytes;                    // of all of B packed, where this call packs it
-    size_t sums_bytes, scratch_bytes;  // of one thread; its own rows or columns follow its sums
+    size_t b_bytes;  // of all of B packed, where this call packs it
+    // Of one thread: its sums, its own rows or columns, a panel copied from B in place.
+    size_t sums_bytes, copy_bytes, scratch_bytes;
     size_t bytes;
 };
+
+// With an epilogue, which costs an element what some 32 k do.
+LW_INLINE double flops_of(int64_t m, int64_t n, int64_t k) {
+    return 2 * static_cast<double>(m) * static_cast<double>(n) * (static_cast<double>(k) + 32);
+}
 
 struct Cuts {
     int64_t rows, cols;
@@ -65,23 +78,45 @@ static Cuts own_row_cuts(int64_t m, int64_t n, int64_t k, int threads) {
     return {rows, max_of(ceil_div(n, min_of(most, 2048)), 1)};
 }
 
-// Columns of a segment each; where that is few tasks, more of them.
+// The time that tasks of that size take, in elements of C. A block of rows that packs the columns
+// it reads needs that of ten rows more, a block of columns that of a few columns.
 template <class T>
-static Cuts shared_cuts(int64_t m, int64_t n, int threads) {
+static int64_t time_of(const Cuts& cuts, int64_t m, int64_t n, bool packed_b, int threads) {
+    constexpr int64_t width = Tile<T>::width;
+    const int64_t rows = ceil_div(m, cuts.rows) + (packed_b ? 0 : 10), beside = width / 8;
+    const int64_t cols = round_up(ceil_div(n, cuts.cols), 64), blocks = ceil_div(n, cols);
+    const int64_t last = rows * (round_up(n - (blocks - 1) * cols, width) + beside);
+    const int64_t task = blocks > 1 ? rows * (cols + beside) : last;
+    const int64_t large = cuts.rows * max_of(blocks - 1, 1), small = blocks > 1 ? cuts.rows : 0;
+    return max_of(ceil_div(large, threads) * task, ceil_div(large * task + small * last, threads));
+}
+
+// Columns of a segment each; where that is few tasks, more of them, until they are small. Then
+// they may be uneven, or too many for little work: other cuts, if they end sooner.
+template <class T>
+static Cuts shared_cuts(int64_t m, int64_t n, int64_t k, bool packed_b, int threads) {
     constexpr int64_t max_height = Tile<T>::max_height;
-    int64_t rows = max_of(ceil_div(m, 20 * max_height), 1);
-    int64_t cols = max_of(ceil_div(n, max_segment), 1);
-    while (rows * cols < 4 * threads) {
-        if (n / cols > 128)
-            ++cols;
-        else if (m / rows > 8 * max_height)
-            ++rows;
-        else if (rows * cols < threads && n / cols > 64)
-            ++cols;
+    Cuts cuts = {max_of(ceil_div(m, 20 * max_height), 1), max_of(ceil_div(n, max_segment), 1)};
+    if (cuts.rows * cuts.cols >= 4 * threads || flops_of(m, n, k) < min_team_flops) return cuts;
+    const bool little = flops_of(m, n, k) < 16 * min_team_flops;
+    const Cuts least = cuts;
+    while (cuts.rows * cuts.cols < 4 * threads) {
+        if (n / cuts.cols > 128)
+            ++cuts.cols;
+        else if (m / cuts.rows > 8 * max_height)
+            ++cuts.rows;
         else
             break;
     }
-    return {rows, cols};
+    int64_t soonest = time_of<T>(cuts, m, n, packed_b, threads);
+    for (int64_t tasks = threads; tasks <= 2 * threads; tasks += threads)
+        for (int64_t cols = least.cols; cols <= tasks; cols *= 2) {
+            const Cuts other = {max_of(least.rows, tasks / cols), cols};
+            const int64_t time = time_of<T>(other, m, n, packed_b, threads);
+            const bool simpler = other.rows * other.cols < cuts.rows * cuts.cols && little;
+            if (20 * time < (simpler ? 20 : 19) * soonest) soonest = time, cuts = other;
+        }
+    return cuts;
 }
 
 // `dense_a`: A is likely to be packed as panels; `whole`: are these all rows of C?
@@ -96,7 +131,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     // and read B too often: 2% slower at v3.
     p.own_rows = dense_a && max_height >= 12 && m >= 2 * threads * 8 * max_height;
     const Cuts cuts =
-        p.own_rows ? own_row_cuts<T>(m, n, k, threads) : shared_cuts<T>(m, n, threads);
+        p.own_rows ? own_row_cuts<T>(m, n, k, threads) : shared_cuts<T>(m, n, k, packed_b, threads);
     const int64_t rows = max_of(ceil_div(m, cuts.rows), 1);
     p.height = ceil_div(rows, ceil_div(rows, max_height));
     p.block_rows = p.own_rows ? rows : round_up(rows, p.height);
@@ -117,6 +152,8 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     p.scratch_bytes = p.sums_bytes;
     if (p.own_rows) p.scratch_bytes += p.a_block_bytes;
     if (p.own_columns) p.scratch_bytes += packed_b_bytes<T>(k, min_of(p.block_cols, n));
+    p.copy_bytes = packed_b ? 0 : padded(p.depth * Tile<T>::width * size);
+    p.scratch_bytes += p.copy_bytes;
     const int64_t team = min_of(threads, p.row_blocks * p.col_blocks);
     p.table_bytes = padded(p.row_blocks * static_cast<int64_t>(sizeof(ABlock<T>)));
     p.shared_blocks = p.own_rows ? 0 : p.row_blocks;
@@ -130,9 +167,11 @@ template <class T>
 static Plan plan_within(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense_a, int threads,
                         size_t bound) {
     for (const int64_t all = m;;) {
-        const Plan p = make_plan<T>(m, n, k, packed_b, dense_a, threads, m == all);
         const bool can_cut_n = n > 64 && !packed_b, can_cut_m = m > Tile<T>::max_height;
-        if (p.bytes <= bound || (!can_cut_n && !can_cut_m)) return p;
+        if (bound > 0 || (!can_cut_n && !can_cut_m)) {
+            const Plan p = make_plan<T>(m, n, k, packed_b, dense_a, threads, m == all);
+            if (p.bytes <= bound || (!can_cut_n && !can_cut_m)) return p;
+        }
         if (can_cut_n && (n >= m || !can_cut_m))
             n = round_up(n / 2, 64);
         else

@@ -43,13 +43,13 @@ def test_gemm_equals_the_oracle_across_blocks_of_rows_and_columns(backend, dtype
 
 
 @pytest.mark.parametrize("layout", ["C", "F"])
-@pytest.mark.parametrize("sparse_rows", [0, 130, 461])
+@pytest.mark.parametrize("sparse_rows", [0, 130, 611])
 def test_a_row_of_a_product_is_the_same_among_many_and_few(native, dtype, layout, sparse_rows, rng):
-    a, b = harness.real(rng, (461, 1100), dtype), harness.real(rng, (1100, 70), dtype)
+    a, b = harness.real(rng, (611, 1100), dtype), harness.real(rng, (1100, 70), dtype)
     a[:sparse_rows] *= harness.binary(rng, (sparse_rows, 1100), dtype, 0.1)
     a = np.asarray(a, order=layout)
     many = native.gemm(a, b, num_threads=2)
-    for rows in (slice(3, 10), slice(120, 140), slice(460, 461)):
+    for rows in (slice(3, 10), slice(120, 400), slice(610, 611)):
         assert harness.same_bits(many[rows], native.gemm(a[rows], b))
 
 
