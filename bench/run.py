@@ -92,31 +92,44 @@ def measure_limits(machine: str, threads: int) -> dict[str, float]:
     return best
 
 
-class Peak:
-    """The multiply-add peak of the moment, as often as it is asked for."""
+class Child:
+    """A process that answers lines with lines."""
 
-    def __init__(self, machine: str, threads: int) -> None:
-        self._popen = subprocess.Popen(
-            [machine, str(threads), "peak"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, command: list[str], env: dict[str, str] | None = None) -> None:
+        pipe = subprocess.PIPE
+        self._popen = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env, text=True)
 
     def stop(self) -> None:
         self._popen.kill()
         self._popen.wait()
 
-    def gflops(self, dtype: str) -> float:
+    def answer(self, line: str) -> str:
+        """Give its answer; RuntimeError where it has died."""
         pipes = self._popen
         assert pipes.stdin is not None
         assert pipes.stdout is not None
-        pipes.stdin.write(dtype + "\n")
-        pipes.stdin.flush()
-        return float(pipes.stdout.readline())
+        try:
+            pipes.stdin.write(line + "\n")
+            pipes.stdin.flush()
+            found = pipes.stdout.readline()
+        except BrokenPipeError:
+            found = ""
+        if not found:
+            raise RuntimeError(f"the process died with exit code {pipes.wait()}")
+        return found
 
 
-class Process:
+class Peak(Child):
+    """The multiply-add peak of the moment, as often as it is asked for."""
+
+    def __init__(self, machine: str, threads: int) -> None:
+        super().__init__([machine, str(threads), "peak"])
+
+    def gflops(self, dtype: str) -> float:
+        return float(self.answer(dtype))
+
+
+class Process(Child):
     """A worker.py that answers one request at a time."""
 
     def __init__(self, kernel: str, package: str, threads: int) -> None:
@@ -125,31 +138,13 @@ class Process:
         if package == FORCED:
             env["OPENBLAS_CORETYPE"] = "SkylakeX"
         worker = [sys.executable, str(HERE / "worker.py"), kernel, package]
-        self._popen = subprocess.Popen(
-            [*worker, "--threads", str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=env,
-            text=True,
-        )
-
-    def stop(self) -> None:
-        self._popen.kill()
-        self._popen.wait()
+        super().__init__([*worker, "--threads", str(threads)], env)
 
     def ask(self, do: str, **rest: Any) -> dict[str, Any]:
-        pipes = self._popen
-        assert pipes.stdin is not None
-        assert pipes.stdout is not None
         try:
-            pipes.stdin.write(json.dumps({"do": do} | rest) + "\n")
-            pipes.stdin.flush()
-        except BrokenPipeError:
-            return {"wrong": "the process died earlier"}
-        line = pipes.stdout.readline()
-        if not line:
-            return {"wrong": f"the process died with exit code {pipes.wait()}"}
-        return dict(json.loads(line))
+            return dict(json.loads(self.answer(json.dumps({"do": do} | rest))))
+        except RuntimeError as error:
+            return {"wrong": str(error)}
 
 
 @dataclass

@@ -128,31 +128,25 @@ static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, i
     return {panels, {}};
 }
 
-// Is A likely to be packed as panels? Its blocks decide for themselves.
+// Share of A's elements that are not zero, by a few rows; 1 where its blocks are packed as panels
+// whatever they hold, 0 where A is encoded. Each block decides for itself whether it is sparse.
 template <class T>
-static bool likely_dense_a(const GemmArgs<T>& g) {
-    if (operand_cols(g.a_tail) > 0) return true;
-    if (g.a.encoding != Encoding::dense) return false;
-    return !has_dense_rows(g.a) || sampled_density(g.a, 0, operand_rows(g.a)) > sparse_threshold;
-}
-
-// Is a row of B, or of A transposed, contiguous, so that tiles can read it where it is?
-template <class T>
-static bool has_strips(const Matrix<const T>& x) {
-    return x.col_stride == 1 && x.row_stride != 1;
+static double density_of_a(const GemmArgs<T>& g) {
+    if (operand_cols(g.a_tail) > 0) return 1;
+    if (g.a.encoding != Encoding::dense) return 0;
+    return has_dense_rows(g.a) ? sampled_density(g.a, 0, operand_rows(g.a)) : 1;
 }
 
 // What few tiles read is not worth packing; at n or m of 512 it is all the same. Columns of A that
 // are pages apart crowd into a few sets of the cache.
 template <class T>
-static void read_in_place(const GemmArgs<T>& g, Plan& p) {
+static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     constexpr int64_t few = 512, page = 4096;
     if (g.a.encoding != Encoding::dense || operand_cols(g.a_tail) > 0) return;
-    p.a_in_place = p.n <= few && has_strips(transposed(g.a.dense)) &&
+    p.a_in_place = p.n <= few && has_rows_only(transposed(g.a.dense)) &&
                    g.a.dense.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
-    const bool dense_a = !has_dense_rows(g.a) || looks_dense(g.a, 0, operand_rows(g.a));
-    p.b_in_place = p.m <= few && !g.packed_b && dense_a && g.b.encoding == Encoding::dense &&
-                   has_strips(g.b.dense);
+    p.b_in_place = p.m <= few && !g.packed_b && density > 2 * sparse_threshold &&
+                   g.b.encoding == Encoding::dense && has_rows_only(g.b.dense);
 }
 
 // Of the first `cols` columns of a block, those that are read in place: they fill panels.
@@ -299,9 +293,10 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
     const SparseBPlan sparse_b = sparse_b_plan_of(g, target);
     if (wants_sparse_b(g, sparse_b)) return run_sparse_b(g, sparse_b, target);
     const bool packed_b = g.packed_b != nullptr;
-    Plan p =
-        plan_within<T>(m, n, k, packed_b, likely_dense_a(g), target.num_threads, g.workspace_bytes);
-    read_in_place(g, p);
+    const double density = density_of_a(g);
+    Plan p = plan_within<T>(m, n, k, packed_b, density > sparse_threshold, target.num_threads,
+                            g.workspace_bytes);
+    read_in_place(g, density, p);
     char* memory = static_cast<char*>(g.workspace);
     for (int64_t j0 = 0; j0 < n; j0 += p.n) {
         Plan chunk = p;

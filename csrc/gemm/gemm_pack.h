@@ -46,6 +46,12 @@ LW_INLINE void transpose(Vec<T>* v) {
     transpose_step<T, static_cast<int>(lanes<T>) / 2>(v);
 }
 
+// Are rows contiguous and columns not? (A Hankel view has both.)
+template <class T>
+LW_INLINE bool has_rows_only(const Matrix<const T>& x) {
+    return x.col_stride == 1 && x.row_stride != 1;
+}
+
 // --- B
 // ---------------------------------------------------------------------------------------------
 
@@ -62,7 +68,7 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
     const int64_t halves[] = {min_of(cols, lanes<T>), max_of(cols - lanes<T>, 0)};
     const T* at = b.data + k0 * b.row_stride + j0 * b.col_stride;
     int64_t k = k0;
-    if (b.row_stride == 1 && b.col_stride != 1) {
+    if (has_rows_only(transposed(b))) {
         for (; k < k1; k += lanes<T>, at += lanes<T>, out += width * lanes<T>) {
             const int64_t depth = min_of(lanes<T>, k1 - k);
             for (int64_t half = 0; half < 2; ++half) {
@@ -163,11 +169,11 @@ static void pack_a_bits(const BitMatrix<const uint64_t>& a, int64_t i0, int64_t 
     }
 }
 
-// Are columns of A contiguous and rows not, or are there none? (A Hankel view has both.)
+// Are columns of A contiguous and rows not, or are there none?
 template <class T>
 LW_INLINE bool has_dense_columns(const Operand<T>& x) {
     if (x.encoding != Encoding::dense) return false;
-    return x.dense.cols == 0 || (x.dense.row_stride == 1 && x.dense.col_stride != 1);
+    return x.dense.cols == 0 || has_rows_only(transposed(x.dense));
 }
 
 template <class T>
