@@ -12,70 +12,138 @@ struct Panels {
     const T* packed = nullptr;
     int64_t packed_k = 0, first_k = 0;  // of a panel, how many and the first of them
     const T* matrix = nullptr;
-    int64_t step = 0;   // there from k to k
-    T* copy = nullptr;  // where the first tile that reads columns there leaves them packed
+    int64_t step = 0;  // there from k to k
     int64_t first_packed = 0;
 
     // The first n are columns [j0, j0 + n) of x.
-    void leave_in(const Matrix<const T>& x, int64_t j0, int64_t n, T* copy_to) {
+    void leave_in(const Matrix<const T>& x, int64_t j0, int64_t n) {
         matrix = x.data + j0, step = x.row_stride;
-        copy = copy_to;
         first_packed = n;
     }
 
     bool is_packed(int64_t j) const { return j >= first_packed; }
 
     // From k on of the panel that begins at row or column j and has `size` of them.
+    Strip<T> packed_at(int64_t j, int64_t size, int64_t k) const {
+        return {packed + j * packed_k + (k - first_k) * size, size};
+    }
+    Strip<T> in_place_at(int64_t j, int64_t k) const { return {matrix + j + k * step, step}; }
     Strip<T> at(int64_t j, int64_t size, int64_t k) const {
-        if (is_packed(j)) return {packed + j * packed_k + (k - first_k) * size, size};
-        return {matrix + j + k * step, step};
+        return is_packed(j) ? packed_at(j, size, k) : in_place_at(j, k);
+    }
+};
+
+// Where a depth block of a panel of B is: only in the matrix, being packed, packed for all.
+enum PanelState : uint8_t { unpacked, being_packed, packed };
+
+// Columns of B. What was left in the matrix is packed by the first tile that reads it: for all
+// tasks, where they share panels, or for the tiles that follow it.
+template <class T>
+struct Columns {
+    Panels<T> panels;
+    T* copy = nullptr;          // of the panel that this thread reads
+    T* shared = nullptr;        // panels.packed
+    uint8_t* states = nullptr;  // of shared panels, ld from one depth block to the next
+    int64_t ld = 0;
+
+    uint8_t* state(int64_t q, int64_t block) const {
+        return states ? states + block * ld + q : nullptr;
+    }
+};
+
+// Memory that tiles bring closer, a part each: `lines` neighbouring lines of each of `steps` rows.
+template <class T>
+struct Region {
+    const T* data = nullptr;
+    int64_t step = 0, steps = 0, lines = 0, done = 0;
+
+    // For a tile of so many turns; `idle` where there is no more.
+    Strip<T> part(int64_t turns, const T* idle) {
+        if (lines <= 0) return {idle, 0};
+        const Strip<T> part = {data + done * step, step};
+        done += turns;
+        if (done >= steps) done = 0, --lines, data += line<T>;
+        return part;
     }
 };
 
 // Depths that follow each other, [k, k + depth) and from next_k on; the last is followed by the
-// first, of the next task.
+// first, of the next task. `block` is the number of this one, next_block of that.
 struct Depth {
-    int64_t k, depth, next_k;
+    int64_t k, depth, block;
+    int64_t next_k, next_block;
 };
 
-// Panel q of B against all row panels of A, over one depth block. Its tiles bring the next panel of
-// B, a part each, and each the q-th part of its panel of A over the next depth block: 1/7 faster at
-// 2048^3 where L3 is far (Emerald Rapids). What is not packed is small, and not brought.
 template <class T>
-static void dense_panel(const Plan& p, const Depth& d, int64_t q, int64_t panels,
-                        const Panels<T>& a, const Panels<T>& b, int64_t rows, const Sums<T>& from,
-                        const Sums<T>& to) {
+static Region<T> packed_region(const T* panel, int64_t elements) {
+    return {panel, line<T>, elements / line<T>, 1};
+}
+
+// A depth block of a panel of B, wherever it is.
+template <class T>
+static Region<T> panel_region(const Columns<T>& b, int64_t q, int64_t k, int64_t depth,
+                              int64_t block) {
     constexpr int64_t width = Tile<T>::width;
-    const int64_t next_q = q + 1 < panels ? q + 1 : 0;
-    const bool packed = b.is_packed(q * width), bring_b = packed && b.is_packed(next_q * width);
-    const Strip<T> given = b.at(q * width, width, d.k);
-    const Strip<T> columns = packed ? given : Strip<T>{b.copy, width};
-    const T* const next = b.at(next_q * width, width, next_q > 0 ? d.k : d.next_k).data;
-    const int64_t share = reach<T>(d.depth);
-    for (int64_t r = 0, part = 0; r < rows; r += p.height, part += share) {
+    const uint8_t* state = b.state(q, block);
+    const bool in_place = !b.panels.is_packed(q * width) &&
+                          !(state && __atomic_load_n(state, __ATOMIC_RELAXED) == packed);
+    if (!in_place)
+        return packed_region(b.panels.packed_at(q * width, width, k).data, depth * width);
+    const Strip<T> rows = b.panels.in_place_at(q * width, k);
+    return {rows.data, rows.step, depth, width / line<T>};
+}
+
+// Panel q of B against all row panels of A, over one depth block. Its tiles bring the next panel of
+// B and of A what the next depth block reads: 1/7 faster at 2048^3 where L3 is far (Emerald
+// Rapids).
+template <class T>
+static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next_b,
+                        const Panels<T>& a, Region<T>& next_a, int64_t done, const Columns<T>& b,
+                        int64_t rows, const Sums<T>& from, const Sums<T>& to) {
+    constexpr int64_t width = Tile<T>::width;
+    const int64_t turns = d.depth / steps_per_turn;
+    bool is_packed = b.panels.is_packed(q * width);
+    uint8_t* state = is_packed ? nullptr : b.state(q, d.block);
+    T* copy = b.copy;
+    if (state) {
+        uint8_t was = unpacked;
+        if (__atomic_compare_exchange_n(state, &was, being_packed, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_ACQUIRE))
+            copy = b.shared + q * width * b.panels.packed_k + d.k * width;
+        else
+            state = nullptr, is_packed = was == packed;
+    }
+    const Strip<T> given = is_packed ? b.panels.packed_at(q * width, width, d.k)
+                                     : b.panels.in_place_at(q * width, d.k);
+    const Strip<T> columns = is_packed ? given : Strip<T>{copy, width};
+    for (int64_t r = 0; r < rows; r += p.height) {
         const int64_t height = min_of(p.height, rows - r);
         const Strip<T> strip = a.at(r, height, d.k);
-        const T* ahead_a = columns.data;
-        if (a.is_packed(r) && !p.own_rows && q * share < d.depth * height)
-            ahead_a = a.at(r, height, d.next_k).data + q * share;
-        const T* ahead_b = bring_b && part < d.depth * width ? next + part : columns.data;
-        const bool last = r + height >= rows, packs = r == 0 && !packed;
+        const bool last = r + height >= rows, packs = r == 0 && !is_packed;
+        Strip<T> ahead_a = {columns.data, 0};
+        if (p.own_rows)
+            ahead_a = next_a.part(turns, columns.data);
+        else if (a.is_packed(r) && done * turns * line<T> < d.depth * height)
+            ahead_a = {a.at(r, height, d.next_k).data + done * turns * line<T>, line<T>};
+        const Strip<T> ahead_b = packs ? Strip<T>{} : next_b.part(turns, columns.data);
         const Source source = packs            ? Source::in_place
                               : a.is_packed(r) ? Source::packed
                                                : Source::b_packed;
         const int64_t row = last ? 0 : r + height, col = last ? width : 0;
         dense_tile_of<T>(height, d.k == 0, source)(
             d.depth, strip, packs ? given : columns, from.at(r, 0), to.at(r, 0),
-            {ahead_a, ahead_b, from.at(row, col).data, to.at(row, col).data}, b.copy);
+            {ahead_a, ahead_b, from.at(row, col).data, to.at(row, col).data}, copy);
+        if (packs && state) __atomic_store_n(state, uint8_t{packed}, __ATOMIC_RELEASE);
     }
 }
 
 // The sums grow in s, where those of the first `whole` columns, a multiple of the width, end in
-// `result`. pack(k0, k1) is called before k from k0 to k1 is read.
-template <class T, class Pack>
-static void dense_block(const Plan& p, const Panels<T>& a, const Panels<T>& b, int64_t rows,
+// `result`. pack(k0, k1) is called before k from k0 to k1 is read, later(k) says where A is that
+// the next pack(k, ...) reads. The panels are taken from `first_panel` on, around.
+template <class T, class Pack, class Later>
+static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T>& b, int64_t rows,
                         int64_t cols, const Sums<T>& s, int64_t whole, const Sums<T>& result,
-                        const Pack& pack) {
+                        int64_t first_panel, const Pack& pack, const Later& later) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
 #ifdef LW_CORRUPT_K_TAIL
@@ -87,15 +155,22 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Panels<T>& b, i
         for (int64_t r = 0; r < rows; ++r)
             for (int64_t j = 0; j < panels * width; ++j)
                 (j < whole ? result : s).at(r, j).data[0] = T(0);
-    for (int64_t k = 0; k < k_end; k += p.depth) {
+    for (int64_t k = 0, block = 0; k < k_end; k += p.depth, ++block) {
         const int64_t depth = min_of(p.depth, k_end - k);
-        const Depth d = {k, depth, k + depth < k_end ? k + depth : 0};
+        const bool last = k + depth >= k_end;
+        const Depth d = {k, depth, block, last ? 0 : k + depth, last ? 0 : block + 1};
         pack(k, k + depth);
         Panels<T> strips = a;
         if (p.own_rows) strips.packed_k = depth, strips.first_k = k;
-        for (int64_t q = 0; q < panels; ++q) {
-            const Sums<T>& to = k + depth < k_end || q * width >= whole ? s : result;
-            dense_panel(p, d, q, panels, strips, b, rows, s.at(0, q * width), to.at(0, q * width));
+        Region<T> next_a = later(d.next_k, min_of(p.depth, k_end - d.next_k));
+        for (int64_t done = 0; done < panels; ++done) {
+            const int64_t q = (first_panel + done) % panels, next_q = (q + 1) % panels;
+            const Sums<T>& to = !last || q * width >= whole ? s : result;
+            const bool end = done + 1 == panels;
+            const Region<T> next_b =
+                panel_region(b, next_q, end ? d.next_k : k, depth, end ? d.next_block : block);
+            dense_panel(p, d, q, next_b, strips, next_a, done, b, rows, s.at(0, q * width),
+                        to.at(0, q * width));
         }
     }
 }

@@ -1,6 +1,7 @@
-// gemm on the CPU: pack A and B, then blocks of C as independent tasks; where there are few rows,
-// each task packs the columns of B that it reads. Where B is sparse and A is not, C' = B' A' is
-// computed and transposed block by block.
+// gemm on the CPU: blocks of C as independent tasks. B is packed before them, or where its rows are
+// contiguous by the first tile that reads a panel; where there are few rows, each task packs the
+// columns of B that it reads, where there are many, the rows of A. Where B is sparse and A is not,
+// C' = B' A' is computed and transposed block by block.
 #include "gemm/gemm.h"
 
 #include "core/parallel_tasks.h"
@@ -128,6 +129,20 @@ static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, i
     return {panels, {}};
 }
 
+// What the task of rows [i, i + rows) packs after its depth block before k; the first is of the
+// next task.
+template <class T>
+static Region<T> later_rows(const GemmArgs<T>& g, int64_t i, int64_t rows, int64_t k,
+                            int64_t depth) {
+    if (k == 0) i += rows;
+    if (g.a.encoding != Encoding::dense || i >= g.a.dense.rows || k >= g.a.dense.cols) return {};
+    const Matrix<const T>& a = g.a.dense;
+    const T* const data = a.data + i * a.row_stride + k * a.col_stride;
+    if (a.col_stride == 1) return {data, a.row_stride, rows, ceil_div(depth, line<T>)};
+    if (a.row_stride == 1) return {data, a.col_stride, depth, ceil_div(rows, line<T>)};
+    return {};
+}
+
 // Share of A's elements that are not zero, by a few rows; 1 where its blocks are packed as panels
 // whatever they hold, 0 where A is encoded. Each block decides for itself whether it is sparse.
 template <class T>
@@ -137,19 +152,19 @@ static double density_of_a(const GemmArgs<T>& g) {
     return has_dense_rows(g.a) ? sampled_density(g.a, 0, operand_rows(g.a)) : 1;
 }
 
-// What few tiles read is not worth packing; at n or m of 512 it is all the same. Columns of A that
-// are pages apart crowd into a few sets of the cache.
+// Columns of A that few tiles read are not worth packing; at n of 512 it is all the same. Pages
+// apart they crowd into a few sets of the cache.
 template <class T>
 static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     constexpr int64_t few = 512, page = 4096;
     if (g.a.encoding != Encoding::dense || operand_cols(g.a_tail) > 0) return;
     p.a_in_place = p.n <= few && has_rows_only(transposed(g.a.dense)) &&
                    g.a.dense.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
-    p.b_in_place = p.m <= few && !g.packed_b && density > 2 * sparse_threshold &&
+    p.b_in_place = !g.packed_b && density > 2 * sparse_threshold &&
                    g.b.encoding == Encoding::dense && has_rows_only(g.b.dense);
 }
 
-// Of the first `cols` columns of a block, those that are read in place: they fill panels.
+// Of the first `cols` columns of a block, those that tiles read in place: they fill panels.
 template <class T>
 LW_INLINE int64_t columns_in_place(const Plan& p, int64_t cols) {
     return p.b_in_place ? cols / Tile<T>::width * Tile<T>::width : 0;
@@ -166,12 +181,19 @@ static bool is_plain(const GemmArgs<T>& g) {
            e.noise == Noise::none && !e.step.w.data && g.mean.col_stride == 1;
 }
 
-// Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. b is B packed, but where tasks pack columns of
-// their own or read them in place; own rows and columns are packed a depth block at a time before
-// the tiles read it.
+// B packed, or room for those columns that the first tile to read them packs.
 template <class T>
-static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0, const T* b,
-                        char* memory, const Target& target) {
+struct PackedB {
+    const T* panels = nullptr;
+    T* room = nullptr;
+    uint8_t* states = nullptr;
+};
+
+// Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. Tasks may have columns of their own; own rows
+// and columns are packed a depth block at a time before the tiles read it.
+template <class T>
+static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0,
+                        const PackedB<T>& b, char* memory, const Target& target) {
     auto* blocks = reinterpret_cast<ABlock<T>*>(memory);
     char* a_memory = memory + p.table_bytes;
     char* scratch = a_memory + static_cast<size_t>(p.shared_blocks) * p.a_block_bytes;
@@ -189,6 +211,7 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
     });
     if (packed != Status::ok) return packed;
     const bool plain = is_plain(g);
+    const int64_t team = min_of(target.num_threads, p.row_blocks * p.col_blocks);
     const double cost = flops_of(p.block_rows + p.own_columns, p.block_cols, p.k) / tile_rate;
     return parallel(target, p.row_blocks * p.col_blocks, cost, [&](int64_t task, int thread) {
         const int64_t row_block = task % p.row_blocks, j = task / p.row_blocks * p.block_cols;
@@ -200,8 +223,12 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         if (plain) result = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
         T* const own = reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
         const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, block_rows, own) : blocks[row_block];
-        const T* const columns = p.own_columns ? own : b + j * p.k;
+        const T* const columns = p.own_columns ? own : b.panels + j * p.k;
         const int64_t in_place = columns_in_place<T>(p, cols);
+        const auto later = [&](int64_t k, int64_t depth) {
+            return p.own_rows && !p.a_in_place ? later_rows(g, i, block_rows, k, depth)
+                                               : Region<T>{};
+        };
         const auto pack = [&](int64_t k0, int64_t k1) {
             if (p.own_columns)
                 pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + in_place,
@@ -211,10 +238,21 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         };
         if (a.panels) {
             Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
-            Panels<T> across = {.packed = columns, .packed_k = p.k};
-            if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, block_rows, {});
-            if (p.b_in_place) across.leave_in(g.b.dense, j0 + j, in_place, copy_of(thread));
-            dense_block(p, lines, across, block_rows, cols, s, whole, result, pack);
+            int64_t first_panel = 0;
+            Columns<T> across = {.panels = {.packed = columns, .packed_k = p.k}};
+            if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, block_rows);
+            if (in_place > 0) {
+                across.panels.leave_in(g.b.dense, j0 + j, in_place);
+                across.copy = copy_of(thread);
+                if (b.states) {
+                    across.shared = b.room + j * p.k;
+                    across.states = b.states + j / Tile<T>::width;
+                    across.ld = ceil_div(p.n, Tile<T>::width);
+                    first_panel = ceil_div(cols, Tile<T>::width) * thread / team;
+                }
+            }
+            dense_block(p, lines, across, block_rows, cols, s, whole, result, first_panel, pack,
+                        later);
         } else {
             pack(0, p.k);
             sparse_block(a.sparse, columns, p.k, whole, result);
@@ -302,14 +340,17 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
         Plan chunk = p;
         chunk.n = min_of(p.n, n - j0);
         chunk.col_blocks = ceil_div(chunk.n, p.block_cols);
-        const T* b = static_cast<const T*>(g.packed_b);
+        PackedB<T> b = {static_cast<const T*>(g.packed_b)};
         if (p.b_bytes > 0) {
             T* out = reinterpret_cast<T*>(memory);
             const int64_t in_place = columns_in_place<T>(p, chunk.n);
+            b = {out, out, nullptr};
+            if (p.state_bytes > 0)
+                b.states = reinterpret_cast<uint8_t*>(memory + p.b_bytes - p.state_bytes);
+            for (size_t i = 0; i < p.state_bytes; ++i) b.states[i] = unpacked;
             const Status status = pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0 + in_place,
                                                  chunk.n - in_place, out + in_place * k, target);
             if (status != Status::ok) return status;
-            b = out;
         }
         for (int64_t i0 = 0; i0 < m; i0 += p.m) {
             chunk.m = min_of(p.m, m - i0);

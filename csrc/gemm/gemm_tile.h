@@ -27,14 +27,20 @@ struct Tile {
 // Columns of a task at most: what the epilogue's buffers hold of a row.
 constexpr int64_t max_segment = 256;
 
-// What later tiles use: a tile of `depth` brings reach(depth) elements of a and b into L2, and the
-// sums of the next tile into L1. A turn of its loop asks for a line of a and of b, and now and then
-// for a row of sums, so that never so many are under way that the tile waits: all rows of sums at
-// its start cost 2 to 4% (Emerald Rapids).
+// What a tile reads at each k, and how far apart: `height` elements of A or `width` of B. Packed
+// they follow each other; operands that are laid out that way anyway need no packing.
+template <class T>
+struct Strip {
+    const T* data;
+    int64_t step;
+};
+
+// What later tiles use: each turn of a tile's loop brings a line of a and of b into L2, and now and
+// then a row of the next tile's sums into L1, so that never so many are under way that the tile
+// waits: all rows of sums at its start cost 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    const T* a;
-    const T* b;
+    Strip<T> a, b;  // a line at each step
     const T* from;  // the next tile's, with the strides of this one's
     const T* to;
 };
@@ -45,11 +51,6 @@ constexpr int64_t steps_ahead = 16;
 template <class T>
 constexpr int64_t line = 64 / sizeof(T);
 
-template <class T>
-LW_INLINE int64_t reach(int64_t depth) {
-    return depth / steps_per_turn * line<T>;
-}
-
 // Sums of products, and the stride of their rows.
 template <class T>
 struct Sums {
@@ -59,19 +60,11 @@ struct Sums {
     Sums at(int64_t row, int64_t col) const { return {data + row * ld + col, ld}; }
 };
 
-// What a tile reads at each k, and how far apart: `height` elements of A or `width` of B. Packed
-// they follow each other; operands that are laid out that way anyway need no packing.
-template <class T>
-struct Strip {
-    const T* data;
-    int64_t step;
-};
-
 // Where a tile's operands lie.
 enum class Source : uint8_t {
     packed,    // both; constant steps: 4 to 10% faster where tiles are low (v3)
     b_packed,  // a where it is
-    in_place,  // both where they are; b is left packed at `copy`, for the tiles that follow
+    in_place,  // both where they are; b is left packed at `copy`
 };
 
 // to (height, width) = a b over one depth block, or from + a b where not the first; depth > 0.
@@ -126,9 +119,9 @@ static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums
         int64_t n = min_of(share, turns);
         turns -= n;
         do {
-            __builtin_prefetch(ahead.a, 0, 2), ahead.a += line<T>;
+            __builtin_prefetch(ahead.a.data, 0, 2), ahead.a.data += ahead.a.step;
             step(), step();
-            if (!packs) __builtin_prefetch(ahead.b, 0, 2), ahead.b += line<T>;
+            if (!packs) __builtin_prefetch(ahead.b.data, 0, 2), ahead.b.data += ahead.b.step;
             step(), step();
         } while (--n > 0);
     }

@@ -155,6 +155,19 @@ def test_packed_samples_are_the_dense_ones(native, dtype, rng):
     assert packed == only
 
 
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_threads_that_share_panels_of_b_give_the_bits_of_one(
+    native, full_teams, dtype, layout, rng
+):
+    """Of over 512 rows, the first task to read a panel packs it, while others read it in place."""
+    a = np.asarray(harness.real(rng, (1100, 777), dtype), order=layout)
+    b = harness.real(rng, (777, 300), dtype)
+    alone = native.gemm(a, b, num_threads=1)
+    assert harness.same_bits(alone[:100], native.gemm(a[:100], np.asfortranarray(b)))
+    for threads in (2, 3, 7) * 5:
+        assert harness.same_bits(native.gemm(a, b, num_threads=threads), alone)
+
+
 def test_one_element_does_not_depend_on_the_size_of_the_product(native, dtype, rng):
     """Each output is one chain over ascending k, wherever it lies in the tiling."""
     a, b = harness.real(rng, (97, 600), dtype), harness.real(rng, (600, 131), dtype)
