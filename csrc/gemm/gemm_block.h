@@ -175,23 +175,17 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T>& b, 
     }
 }
 
-// Lines of a sparse operand against `cols` columns of a packed one, b their first panel.
+// Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of the width.
 template <class T>
-static void sparse_block(const SparseLines<T>& x, const T* b, int64_t k, int64_t cols,
+static void sparse_block(const SparseLines<T>& x, const Panels<T>& b, int64_t j0, int64_t j1,
                          const Sums<T>& s) {
     constexpr int64_t width = Tile<T>::width;
-    const int64_t panels = ceil_div(cols, width), stride = k * width;
-    for (int64_t q = 0; q < panels; q += sparse_panels) {
-        const SparseTile<T> tile =
-            sparse_tile_of<T>(min_of(sparse_panels, panels - q), x.values != nullptr);
+    for (int64_t j = j0; j < j1; j += sparse_panels * width) {
+        const int64_t panels = min_of(sparse_panels, ceil_div(j1 - j, width));
         for (int64_t c = 0; c < x.chunks; ++c) {
-            const T* rows = b + q * stride + x.k_of(c) * width;
-            for (int64_t r = 0; r < x.lines; ++r) {
-                const int64_t at = c * x.lines + r;
-                if (c > 0 && x.words[at] == 0) continue;
-                const T* values = x.values ? x.values + x.start[at] : nullptr;
-                tile(x.words[at], values, rows, stride, c == 0, s.data + r * s.ld + q * width);
-            }
+            Strip<T> rows[sparse_panels];
+            for (int64_t p = 0; p < panels; ++p) rows[p] = b.at(j + p * width, width, x.k_of(c));
+            sparse_strip<T>(panels, x.chunk(c), rows, c == 0, s.at(0, j - j0));
         }
     }
 }

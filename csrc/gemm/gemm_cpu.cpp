@@ -118,7 +118,7 @@ static void pack_a_rows(const GemmArgs<T>& g, int64_t height, int64_t i0, int64_
 template <class T>
 static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t rows,
                               void* memory) {
-    if (!p.b_in_place && wants_sparse_a(g, i0, rows)) {
+    if (!p.dense_a && wants_sparse_a(g, i0, rows)) {
         ABlock<T> block = {nullptr, empty_lines<T>(rows, p.k, 0, memory)};
         char* values = static_cast<char*>(memory) + sparse_bytes(rows, block.sparse.chunks);
         sparse_rows(g.a, i0, block.sparse, reinterpret_cast<T*>(values));
@@ -157,11 +157,12 @@ static double density_of_a(const GemmArgs<T>& g) {
 template <class T>
 static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     constexpr int64_t few = 512, page = 4096;
-    if (g.a.encoding != Encoding::dense || operand_cols(g.a_tail) > 0) return;
-    p.a_in_place = p.n <= few && has_rows_only(transposed(g.a.dense)) &&
+    p.dense_a = density > 2 * sparse_threshold;
+    if (operand_cols(g.a_tail) > 0) return;
+    p.a_in_place = g.a.encoding == Encoding::dense && p.n <= few &&
+                   has_rows_only(transposed(g.a.dense)) &&
                    g.a.dense.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
-    p.b_in_place = !g.packed_b && density > 2 * sparse_threshold &&
-                   g.b.encoding == Encoding::dense && has_rows_only(g.b.dense);
+    p.b_in_place = !g.packed_b && g.b.encoding == Encoding::dense && has_rows_only(g.b.dense);
 }
 
 // Of the first `cols` columns of a block, those that tiles read in place: they fill panels.
@@ -236,13 +237,13 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
             if (p.own_rows && !p.a_in_place && a.panels)
                 pack_a_rows(g, p.height, i, block_rows, k0, k1, own);
         };
+        Columns<T> across = {.panels = {.packed = columns, .packed_k = p.k}};
+        if (in_place > 0) across.panels.leave_in(g.b.dense, j0 + j, in_place);
         if (a.panels) {
             Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
             int64_t first_panel = 0;
-            Columns<T> across = {.panels = {.packed = columns, .packed_k = p.k}};
             if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, block_rows);
             if (in_place > 0) {
-                across.panels.leave_in(g.b.dense, j0 + j, in_place);
                 across.copy = copy_of(thread);
                 if (b.states) {
                     across.shared = b.room + j * p.k;
@@ -255,8 +256,8 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
                         later);
         } else {
             pack(0, p.k);
-            sparse_block(a.sparse, columns, p.k, whole, result);
-            sparse_block(a.sparse, columns + whole * p.k, p.k, cols - whole, s.at(0, whole));
+            sparse_block(a.sparse, across.panels, 0, whole, result);
+            sparse_block(a.sparse, across.panels, whole, cols, s.at(0, whole));
         }
         finish_block(g, i, block_rows, j0 + j + whole, cols - whole, s.data + whole, s.ld);
     });
@@ -294,7 +295,8 @@ static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Tar
         const int64_t lines = lines_of(block), rows = min_of(p.cols, p.m - i);
         T* own = reinterpret_cast<T*>(scratch + static_cast<size_t>(thread) * p.scratch_bytes);
         const Sums<T> sums = {own, p.ld}, result = {own + p.lines * p.ld, p.transposed_ld};
-        sparse_block(table[block], a + i * p.k, p.k, rows, sums);
+        const Panels<T> columns = {.packed = a + i * p.k, .packed_k = p.k};
+        sparse_block(table[block], columns, 0, rows, sums);
         transpose_block(sums, lines, rows, result);
         finish_block(g, i, rows, block * p.lines, lines, result.data, result.ld);
     });

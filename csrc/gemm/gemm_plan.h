@@ -51,7 +51,8 @@ struct Plan {
     bool own_rows;          // each task packs the rows of A that it reads, a depth at a time
     bool own_columns;       // each task packs the columns of B that it reads
     bool a_in_place;        // A is not packed
-    bool b_in_place;        // of B, only columns that fill no panel; A is dense
+    bool b_in_place;        // of B, only columns that fill no panel
+    bool dense_a;           // A is taken as dense without a look at its blocks
     size_t table_bytes, a_block_bytes;
     size_t b_bytes;  // of all of B packed, where this call packs it, with the states of its panels
     size_t state_bytes;  // 0 where each task copies for itself what it reads in place

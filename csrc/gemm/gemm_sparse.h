@@ -22,6 +22,10 @@ struct SparseLines {
         return in_tail < 0 ? chunk * word_bits : k_before_tail + in_tail * word_bits;
     }
 
+    SparseChunk<T> chunk(int64_t c) const {
+        return {words + c * lines, start + c * lines, values, lines};
+    }
+
     // Numbers the values, line by line in ascending k; returns how many there are.
     int64_t number_values() {
         int64_t n = 0;

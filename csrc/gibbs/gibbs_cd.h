@@ -1,5 +1,5 @@
 // CD-k and PCD on any device: every product is gemm with an epilogue; nothing but means, packed
-// states and two packed copies of w is kept. Include from *_cpu.cpp and *_cuda.cu files only.
+// states and packed copies of w is kept. Include from *_cpu.cpp and *_cuda.cu files only.
 #pragma once
 
 #include "gemm/gemm_call.h"
@@ -13,6 +13,9 @@ namespace layerwise::LW_ISA_NAMESPACE {
 template <class T>
 static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Vector<T>& out,
                               const MomentumStep<T>& step, const Target& target);
+
+// Is w packed too where it is the second operand, whose rows are contiguous?
+static bool packs_rows();
 
 static Status copy_bits(const BitMatrix<const uint64_t>& from, const BitMatrix<uint64_t>& to,
                         const Target& target);
@@ -45,7 +48,7 @@ static CdLayout cd_layout(GibbsShape s, const Target& target) {
     };
     auto cells = [](int64_t rows, int64_t cols) { return static_cast<size_t>(rows * cols); };
     l.packed_hidden = take(gemm.packed_b_bytes(s.visible, s.hidden));
-    l.packed_visible = take(gemm.packed_b_bytes(s.hidden, s.visible));
+    l.packed_visible = take(packs_rows() ? gemm.packed_b_bytes(s.hidden, s.visible) : 0);
     l.data_hidden = take(cells(s.batch, s.hidden) * sizeof(T));
     l.chain_hidden = take(cells(s.chains, s.hidden) * sizeof(T));
     l.hidden_bits = take(cells(s.chains, ceil_div(s.hidden, 64)) * 8);
@@ -54,7 +57,7 @@ static CdLayout cd_layout(GibbsShape s, const Target& target) {
     l.gemm = at;
     const int64_t rows = max_of(s.batch, s.chains);
     const GemmShape products[] = {{rows, s.hidden, s.visible, 0, true},
-                                  {rows, s.visible, s.hidden, 0, true},
+                                  {rows, s.visible, s.hidden, 0, packs_rows()},
                                   {s.hidden, s.visible, s.batch + s.chains, 0, false}};
     for (const GemmShape& product : products) {
         const size_t bytes = gemm.workspace(product, target);
@@ -91,7 +94,10 @@ struct CdRun {
         GemmArgs<T> g;
         g.a = x;
         g.b.dense = to_hidden ? transposed(args.w) : args.w;
-        g.packed_b = at<char>(to_hidden ? layout.packed_hidden : layout.packed_visible);
+        if (to_hidden)
+            g.packed_b = at<char>(layout.packed_hidden);
+        else if (packs_rows())
+            g.packed_b = at<char>(layout.packed_visible);
         g.epilogue.bias = to_hidden ? args.a : args.b;
         g.epilogue.activation = Activation::sigmoid;
         g.mean = mean;
@@ -113,7 +119,7 @@ struct CdRun {
         const Matrix<const T>& w = args.w;
         const Status status =
             gemm.pack_b(dense_operand(transposed(w)), at<char>(layout.packed_hidden), target);
-        if (status != Status::ok) return status;
+        if (status != Status::ok || !packs_rows()) return status;
         return gemm.pack_b(dense_operand(w), at<char>(layout.packed_visible), target);
     }
 

@@ -48,6 +48,9 @@ static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Ve
     });
 }
 
+// Sampled states, which are sparse, have tiles that read rows where they are.
+static bool packs_rows() { return false; }
+
 static Status copy_bits(const BitMatrix<const uint64_t>& from, const BitMatrix<uint64_t>& to,
                         const Target&) {
     const int64_t words = ceil_div(from.cols, 64);
