@@ -175,17 +175,29 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T>& b, 
     }
 }
 
-// Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of the width.
-template <class T>
+// Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of the width. later(lines,
+// rows) is what to bring meanwhile, `rows` those of b that are read next.
+template <class T, class Later>
 static void sparse_block(const SparseLines<T>& x, const Panels<T>& b, int64_t j0, int64_t j1,
-                         const Sums<T>& s) {
+                         const Sums<T>& s, const Later& later) {
     constexpr int64_t width = Tile<T>::width;
+    const auto rows_of = [&](int64_t j, int64_t c) {
+        SparseAhead<T> rows;
+        rows.steps = word_bits;
+        for (int64_t p = 0; p < sparse_panels; ++p)
+            rows.parts[p] = b.at(min_of(j + p * width, j1 - 1) / width * width, width, x.k_of(c));
+        return rows;
+    };
     for (int64_t j = j0; j < j1; j += sparse_panels * width) {
         const int64_t panels = min_of(sparse_panels, ceil_div(j1 - j, width));
         for (int64_t c = 0; c < x.chunks; ++c) {
-            Strip<T> rows[sparse_panels];
-            for (int64_t p = 0; p < panels; ++p) rows[p] = b.at(j + p * width, width, x.k_of(c));
-            sparse_strip<T>(panels, x.chunk(c), rows, c == 0, s.at(0, j - j0));
+            const bool last = c + 1 == x.chunks;
+            const SparseAhead<T> rows = rows_of(j, c);
+            const SparseAhead<T> next =
+                last ? rows_of(min_of(j + sparse_panels * width, j1 - 1) / width * width, 0)
+                     : rows_of(j, c + 1);
+            sparse_strip<T>(panels, x.chunk(c), rows.parts, later(x.lines, next), c == 0,
+                            s.at(0, j - j0));
         }
     }
 }

@@ -256,11 +256,19 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
                         later);
         } else {
             pack(0, p.k);
-            sparse_block(a.sparse, across.panels, 0, whole, result);
-            sparse_block(a.sparse, across.panels, whole, cols, s.at(0, whole));
+            const auto next = [](int64_t, const SparseAhead<T>& rows) { return rows; };
+            sparse_block(a.sparse, across.panels, 0, whole, result, next);
+            sparse_block(a.sparse, across.panels, whole, cols, s.at(0, whole), next);
         }
         finish_block(g, i, block_rows, j0 + j + whole, cols - whole, s.data + whole, s.ld);
     });
+}
+
+// Columns [j, j + cols) of rows [i, i + rows) of a matrix, if it is there.
+template <class T>
+static Region<T> region_of(const Matrix<T>& x, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+    if (!x.data || x.col_stride != 1) return {};
+    return {x.data + i * x.row_stride + j, x.row_stride, rows, ceil_div(cols, line<T>)};
 }
 
 // B's columns are the lines, A' is packed as the tiles read B. The tail's scale goes where it goes
@@ -296,7 +304,14 @@ static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Tar
         T* own = reinterpret_cast<T*>(scratch + static_cast<size_t>(thread) * p.scratch_bytes);
         const Sums<T> sums = {own, p.ld}, result = {own + p.lines * p.ld, p.transposed_ld};
         const Panels<T> columns = {.packed = a + i * p.k, .packed_k = p.k};
-        sparse_block(table[block], columns, 0, rows, sums);
+        Region<T> w = region_of(g.epilogue.step.w, i, rows, block * p.lines, lines);
+        Region<T> v = region_of(g.epilogue.step.velocity, i, rows, block * p.lines, lines);
+        const auto parameters = [&](int64_t steps, const SparseAhead<T>&) {
+            const T* const idle = own;
+            const Strip<T> first = w.part(steps, idle), second = v.part(steps, idle);
+            return SparseAhead<T>{{first, second, w.part(steps, idle), v.part(steps, idle)}, steps};
+        };
+        sparse_block(table[block], columns, 0, rows, sums, parameters);
         transpose_block(sums, lines, rows, result);
         finish_block(g, i, rows, block * p.lines, lines, result.data, result.ld);
     });

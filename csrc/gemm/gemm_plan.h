@@ -121,6 +121,15 @@ static Cuts shared_cuts(int64_t m, int64_t n, int64_t k, bool packed_b, int thre
     return cuts;
 }
 
+// One strip of columns each, whose rows of B are copied once for up to 256 lines.
+template <class T>
+static Cuts sparse_cuts(int64_t m, int64_t n, int threads) {
+    constexpr int64_t strip = sparse_panels * Tile<T>::width, most_rows = 256, least_rows = 64;
+    Cuts cuts = {ceil_div(m, most_rows), ceil_div(n, max_of(strip, 64))};
+    while (cuts.rows * cuts.cols < 4 * threads && m / cuts.rows > least_rows) ++cuts.rows;
+    return cuts;
+}
+
 // `dense_a`: A is likely to be packed as panels; `whole`: are these all rows of C?
 template <class T>
 static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense_a, int threads,
@@ -132,8 +141,9 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     // away. 2 to 5% at 1024^3 and 2048^3, 11% at (10000,500,784); where tiles are low, blocks are,
     // and read B too often: 2% slower at v3.
     p.own_rows = dense_a && max_height >= 12 && m >= 2 * threads * 8 * max_height;
-    const Cuts cuts =
-        p.own_rows ? own_row_cuts<T>(m, n, k, threads) : shared_cuts<T>(m, n, k, packed_b, threads);
+    const Cuts cuts = p.own_rows ? own_row_cuts<T>(m, n, k, threads)
+                      : dense_a  ? shared_cuts<T>(m, n, k, packed_b, threads)
+                                 : sparse_cuts<T>(m, n, threads);
     const int64_t rows = max_of(ceil_div(m, cuts.rows), 1);
     p.height = ceil_div(rows, ceil_div(rows, max_height));
     p.block_rows = p.own_rows ? rows : round_up(rows, p.height);
