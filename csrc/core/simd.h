@@ -327,6 +327,32 @@ LW_INLINE Vec<T> gather(const T* base, const int32_t* index) {
 #endif
 }
 
+// 0, 1, ..., n - 1 as a pack of arguments, for shuffles.
+template <int... i>
+struct Indices {};
+template <int n, int... i>
+struct MakeIndices : MakeIndices<n - 1, n - 1, i...> {};
+template <int... i>
+struct MakeIndices<0, i...> {
+    using Type = Indices<i...>;
+};
+
+template <class V, int... i>
+LW_INLINE void interleave(V a, V b, V& low, V& high, Indices<i...>) {
+    constexpr int n = sizeof...(i);
+    low = __builtin_shufflevector(a, b, (i / 2 + (i % 2) * n)...);
+    high = __builtin_shufflevector(a, b, (n / 2 + i / 2 + (i % 2) * n)...);
+}
+
+// a[0], b[0], a[1], b[1], ... at p.
+template <class T>
+LW_INLINE void store_pairs(T* p, Vec<T> a, Vec<T> b) {
+    Vec<T> low, high;
+    interleave(a, b, low, high, typename MakeIndices<lanes<T>>::Type{});
+    store(p, low);
+    store(p + lanes<T>, high);
+}
+
 // A tree over the lanes, halves first: fixed by the width alone.
 template <class T>
 LW_INLINE T sum_lanes(Vec<T> v) {

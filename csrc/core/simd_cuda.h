@@ -62,6 +62,12 @@ LW_INLINE void store(T* p, T v) {
     *p = v;
 }
 
+template <class T>
+LW_INLINE void store_pairs(T* p, T a, T b) {
+    p[0] = a;
+    p[1] = b;
+}
+
 template <class To, class From>
 LW_INLINE To bit_cast(From x) {
     static_assert(sizeof(To) == sizeof(From));

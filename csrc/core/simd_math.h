@@ -59,14 +59,20 @@ LW_INLINE Vec<T> reduce_by_ln2(Vec<T> x, IntVec<T>& n) {
     return fma(whole, splat<T>(-F::ln2_low), high);
 }
 
-// e^r - 1 for |r| <= ln2 / 2 by its Taylor series: r + r^2 (1/2! + r (1/3! + ...)).
+// e^r - 1 for |r| <= ln2 / 2 by its Taylor series, r + r^2 (1/2! + r/3! + r^2 (1/4! + r/5! + ...)):
+// in pairs, which wait for each other half as long as single terms would.
 template <class T>
 LW_INLINE Vec<T> exp_minus_one_polynomial(Vec<T> r) {
-    constexpr int terms = FloatTraits<T>::exp_terms;
-    Vec<T> p = splat<T>(inverse_factorial<T>(terms));
+    constexpr int terms = FloatTraits<T>::exp_terms;  // odd
+    const Vec<T> square = r * r;
+    Vec<T> p = Vec<T>{};
     LW_UNROLL(16)
-    for (int i = terms - 1; i >= 2; --i) p = fma(p, r, splat<T>(inverse_factorial<T>(i)));
-    return fma(p, r * r, r);
+    for (int i = terms; i >= 3; i -= 2) {
+        const Vec<T> pair =
+            fma(splat(inverse_factorial<T>(i)), r, splat(inverse_factorial<T>(i - 1)));
+        p = i == terms ? pair : fma(p, square, pair);
+    }
+    return fma(p, square, r);
 }
 
 template <class T>

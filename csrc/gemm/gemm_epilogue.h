@@ -22,10 +22,8 @@ LW_INLINE const T* gather(const T* p, int64_t stride, int64_t n, T* buffer) {
 
 template <class T>
 LW_INLINE void scatter(const T* values, int64_t n, T* p, int64_t stride) {
-    if (stride == 1)
-        __builtin_memcpy(p, values, static_cast<size_t>(n) * sizeof(T));
-    else
-        for (int64_t j = 0; j < n; ++j) p[j * stride] = values[j];
+    for (int64_t j = 0; j < n; j += lanes<T>)
+        store_lanes(p + j * stride, stride, load(values + j), min_of(lanes<T>, n - j));
 }
 
 // z = alpha s + beta c + bias, in place in s.

@@ -13,15 +13,6 @@ namespace layerwise::LW_ISA_NAMESPACE {
 // --- transposing lanes x lanes in registers
 // --------------------------------------------------------
 
-template <int... i>
-struct Indices {};
-template <int n, int... i>
-struct MakeIndices : MakeIndices<n - 1, n - 1, i...> {};
-template <int... i>
-struct MakeIndices<0, i...> {
-    using Type = Indices<i...>;
-};
-
 // Exchanges the blocks of `step` lanes that lie off the diagonal of the pair (x, y).
 template <int step, class V, int... i>
 LW_INLINE void exchange(V& x, V& y, Indices<i...>) {
