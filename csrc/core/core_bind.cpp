@@ -8,6 +8,7 @@
 #include "core/isa.h"
 #include "core/module.h"
 #include "core/parallel.h"
+#include "core/signature.h"
 #include "core/team.h"
 #include "core/threads.h"
 #include "layerwise_build.h"
@@ -127,6 +128,7 @@ void init_core(py::module_& m) {
     m.def("last_team_size", &last_team_size);
     m.def("recycle_arrays", &recycle_arrays);
     m.def("wait_for_full_teams", &wait_for_full_teams, py::arg("wait"));
+    init_signature(m);
 }
 
 }  // namespace layerwise

@@ -125,7 +125,7 @@ static Cuts shared_cuts(int64_t m, int64_t n, int64_t k, bool packed_b, int thre
 template <class T>
 static Cuts sparse_cuts(int64_t m, int64_t n, int threads) {
     constexpr int64_t strip = sparse_panels * Tile<T>::width, most_rows = 256, least_rows = 64;
-    Cuts cuts = {ceil_div(m, most_rows), ceil_div(n, max_of(strip, 64))};
+    Cuts cuts = {max_of(ceil_div(m, most_rows), 1), max_of(ceil_div(n, max_of(strip, 64)), 1)};
     while (cuts.rows * cuts.cols < 4 * threads && m / cuts.rows > least_rows) ++cuts.rows;
     return cuts;
 }

@@ -202,9 +202,9 @@ void per_row(const char* op, Op kind, const py::object& v, const py::object& w, 
 void def_cd(py::module_& m) {
     m.def(
         "gibbs_cd",
-        [](py::object v, py::object w, py::object b, py::object a, py::object k, bool visible_means,
-           py::object chains, py::object seed, py::object step, py::object layer, py::object rows,
-           py::object dw, py::object db, py::object da, py::object workspace,
+        [](py::object v, py::object w, py::object b, py::object a, py::object dw, py::object db,
+           py::object da, py::object k, bool visible_means, py::object chains, py::object seed,
+           py::object step, py::object layer, py::object rows, py::object workspace,
            py::object num_threads) {
             const char* op = "gibbs_cd";
             Call call(op, num_threads);
@@ -213,18 +213,18 @@ void def_cd(py::module_& m) {
             cd(call, op, {chains, rows, workspace},
                cd_options(op, k, visible_means, seed, step, layer), x, out, nullptr);
         },
-        py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::kw_only(), py::arg("k") = 1,
-        py::arg("visible_means") = false, py::arg("chains") = py::none(), py::arg("seed") = 0,
-        py::arg("step") = 0, py::arg("layer") = 0, py::arg("rows") = 0, py::arg("dw"),
-        py::arg("db"), py::arg("da"), py::arg("workspace") = py::none(),
+        py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::arg("dw"), py::arg("db"),
+        py::arg("da"), py::arg("k") = 1, py::arg("visible_means") = false,
+        py::arg("chains") = py::none(), py::arg("seed") = 0, py::arg("step") = 0,
+        py::arg("layer") = 0, py::arg("rows") = 0, py::arg("workspace") = py::none(),
         py::arg("num_threads") = py::none());
     m.def(
         "gibbs_cd_update",
         [](py::object v, py::object w, py::object b, py::object a, py::object w_velocity,
-           py::object b_velocity, py::object a_velocity, py::object k, bool visible_means,
-           py::object chains, py::object seed, py::object step, py::object layer, py::object rows,
-           double rate, double momentum, double weight_decay, py::object workspace,
-           py::object num_threads) {
+           py::object b_velocity, py::object a_velocity, double rate, double momentum,
+           double weight_decay, py::object k, bool visible_means, py::object chains,
+           py::object seed, py::object step, py::object layer, py::object rows,
+           py::object workspace, py::object num_threads) {
             const char* op = "gibbs_cd_update";
             const Momentum<double> rule{rate, momentum, weight_decay};
             Call call(op, num_threads);
@@ -235,10 +235,10 @@ void def_cd(py::module_& m) {
                cd_options(op, k, visible_means, seed, step, layer), x, velocity, &rule);
         },
         py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::arg("w_velocity"),
-        py::arg("b_velocity"), py::arg("a_velocity"), py::kw_only(), py::arg("k") = 1,
-        py::arg("visible_means") = false, py::arg("chains") = py::none(), py::arg("seed") = 0,
-        py::arg("step") = 0, py::arg("layer") = 0, py::arg("rows") = 0, py::arg("rate"),
-        py::arg("momentum") = 0.0, py::arg("weight_decay") = 0.0, py::arg("workspace") = py::none(),
+        py::arg("b_velocity"), py::arg("a_velocity"), py::arg("rate"), py::arg("momentum") = 0.0,
+        py::arg("weight_decay") = 0.0, py::arg("k") = 1, py::arg("visible_means") = false,
+        py::arg("chains") = py::none(), py::arg("seed") = 0, py::arg("step") = 0,
+        py::arg("layer") = 0, py::arg("rows") = 0, py::arg("workspace") = py::none(),
         py::arg("num_threads") = py::none());
     m.def(
         "gibbs_cd_workspace",

@@ -1,4 +1,5 @@
 # The compiled module. Private: layerwise.ops documents these functions and calls them.
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 class _BitMatrix(Protocol):
@@ -14,6 +15,15 @@ _Noise: TypeAlias = Literal["none", "bernoulli", "gaussian"]
 _Dtype: TypeAlias = Literal["float32", "float64"]
 # Threads on the CPU, None for the default; or number and stream of a GPU.
 _Where: TypeAlias = int | tuple[int, int] | None
+
+class Signature:
+    def __init__(
+        self,
+        operands: Sequence[tuple[tuple[str, ...], str, bool]],
+        array: type,
+        bit_matrix: type,
+    ) -> None: ...
+    def match(self, values: tuple[Any, ...]) -> tuple[dict[str, Any], _Dtype] | None: ...
 
 def activation_dx(
     dy: _Array, y: _Array, out: _Array, activation: _Activation, num_threads: _Where = None
@@ -104,7 +114,9 @@ def gibbs_cd(
     w: _Array,
     b: _Array,
     a: _Array,
-    *,
+    dw: _Array,
+    db: _Array,
+    da: _Array,
     k: int = 1,
     visible_means: bool = False,
     chains: _BitMatrix | None = None,
@@ -112,9 +124,6 @@ def gibbs_cd(
     step: int = 0,
     layer: int = 0,
     rows: int | _Array = 0,
-    dw: _Array,
-    db: _Array,
-    da: _Array,
     workspace: _Array | None = None,
     num_threads: _Where = None,
 ) -> None: ...
@@ -126,7 +135,9 @@ def gibbs_cd_update(
     w_velocity: _Array,
     b_velocity: _Array,
     a_velocity: _Array,
-    *,
+    rate: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
     k: int = 1,
     visible_means: bool = False,
     chains: _BitMatrix | None = None,
@@ -134,9 +145,6 @@ def gibbs_cd_update(
     step: int = 0,
     layer: int = 0,
     rows: int | _Array = 0,
-    rate: float,
-    momentum: float = 0.0,
-    weight_decay: float = 0.0,
     workspace: _Array | None = None,
     num_threads: _Where = None,
 ) -> None: ...

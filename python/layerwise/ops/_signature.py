@@ -6,11 +6,14 @@ outputs) the binding checks, for every caller.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._arrays import NUMPY, Array, Library, adopt, allocate, library_of, scratch, to_numpy
+from ._backend import core
 from .bits import BitMatrix
 from .config import resolve_threads
 from .random import Philox
@@ -37,7 +40,6 @@ class _Operand(NamedTuple):
     axes: tuple[str, ...]
     kind: str  # a key of _WANTED
     optional: bool
-    taken: dict[np.dtype, str]  # of NumPy's arrays, and what `Signature._dtype` says of them
 
     @property
     def shape(self) -> str:
@@ -135,30 +137,25 @@ class Signature:
             words = text.split()
             axes = tuple(word for word in words if word not in (*_WANTED, "?"))
             kind = next((word for word in words if word in _WANTED), "")
-            taken: dict[np.dtype, str] = {}
-            if kind != "bits":
-                for dtype in _DTYPES.get(kind, _FLOATS):
-                    taken[np.dtype(dtype)] = "" if kind in _DTYPES else dtype
-            self.operands.append(_Operand(name, axes, kind, "?" in words, taken))
+            self.operands.append(_Operand(name, axes, kind, "?" in words))
 
     def __call__(self, *values: Any) -> Call:
         """Check `values`; an optional argument may be None."""
         call = Call(self.op)
+        found = self._match(values)
+        if found is not None:
+            call.operands = list(values)
+            call.sizes, call.dtype = found
+            return call
         operands, sizes = call.operands, call.sizes
         library: Library | None = None
         dtype = ""
         for operand, x in zip(self.operands, values, strict=True):
-            _, axes, _, optional, taken = operand
+            _, axes, _, optional = operand
             if x is None and optional:
                 operands.append(None)
                 continue
-            # Written out for NumPy: these few lines run for every operand of every call.
-            own: Library | None = NUMPY
-            own_dtype = None
-            if type(x) is np.ndarray and x.flags.aligned:
-                own_dtype = taken.get(x.dtype)
-            if own_dtype is None:
-                x, own, own_dtype = self._classify(operand, x)
+            x, own, own_dtype = self._classify(operand, x)
             if own_dtype != dtype and own_dtype:
                 if dtype:
                     self._refuse_dtypes(values)
@@ -186,6 +183,15 @@ class Signature:
         if dtype:
             call.dtype = dtype
         return call
+
+    @functools.cached_property
+    def _match(self) -> Callable[[tuple[Any, ...]], tuple[dict[str, Any], str] | None]:
+        """Check in compiled code what it can tell of the values; None where that is not all."""
+        operands = [(operand.axes, operand.kind, operand.optional) for operand in self.operands]
+        try:
+            return core().Signature(operands, np.ndarray, BitMatrix).match
+        except ImportError:  # the reference does without
+            return lambda values: None
 
     def _classify(self, operand: _Operand, x: Any) -> tuple[Any, Library | None, str]:
         """Give `x` or a view of it, its library (None for BitMatrix and CSR), its float dtype."""

@@ -129,13 +129,8 @@ def gibbs_cd(
         )
         return CDStatistics(*map(call.result, found))
     statistics = CDStatistics(call.empty("F", "D"), call.empty("D"), call.empty("F"))
-    core().gibbs_cd(
-        *call.operands[:4],
-        **_cd_options(call, k, visible, stream, num_threads, workspace),
-        dw=statistics.dw,
-        db=statistics.db,
-        da=statistics.da,
-    )
+    options = _cd_options(call, k, visible, stream, num_threads, workspace)
+    core().gibbs_cd(*call.operands[:4], *statistics, *options)
     return statistics
 
 
@@ -211,16 +206,17 @@ def gibbs_cd_update(
     call = _CD_UPDATE(v, w, b, a, w_velocity, b_velocity, a_velocity, chains)
     k, stream = _check_cd(call, k, visible, rng, chains, chain_rng)
     check_numbers("gibbs_cd_update", rate=rate, momentum=momentum, weight_decay=weight_decay)
-    step: dict[str, Any] = {"rate": rate, "momentum": momentum, "weight_decay": weight_decay}
     if use_reference():
         *host, chains = call.on_host()
-        step |= {"k": k, "rng": rng, "visible": visible, "chains": chains, "chain_rng": stream}
-        reference.gibbs_cd_update(*host, **step)
+        reference.gibbs_cd_update(
+            *host, rate=rate, momentum=momentum, weight_decay=weight_decay, k=k, rng=rng,
+            visible=visible, chains=chains, chain_rng=stream,
+        )  # fmt: skip
         for operand, values in zip(call.operands[1:7], host[1:], strict=True):
             call.store(operand, values)
         return
-    step |= _cd_options(call, k, visible, stream, num_threads, workspace)
-    core().gibbs_cd_update(*call.operands[:7], **step)
+    options = _cd_options(call, k, visible, stream, num_threads, workspace)
+    core().gibbs_cd_update(*call.operands[:7], rate, momentum, weight_decay, *options)
 
 
 def _check_cd(
@@ -263,15 +259,14 @@ def _cd_options(
     stream: Philox,
     num_threads: int | None,
     workspace: Workspace | None,
-) -> dict[str, Any]:
-    """Give the keywords that both compiled forms take."""
+) -> tuple[Any, ...]:
+    """Give the last arguments of both compiled forms, by position as in `run_gemm`."""
     sizes = call.sizes
     where = call.where(num_threads)
     nbytes = core().gibbs_cd_workspace(
         sizes["N"], sizes.get("C", 0), sizes["D"], sizes["F"], call.dtype, where
     )
-    return {
-        "k": k, "visible_means": visible == "mean", "chains": call.operands[-1],
-        "seed": stream.seed, "step": stream.step, "layer": stream.layer, "rows": call.rows(stream),
-        "workspace": call.scratch(nbytes, workspace), "num_threads": where,
-    }  # fmt: skip
+    return (
+        k, visible == "mean", call.operands[-1], stream.seed, stream.step, stream.layer,
+        call.rows(stream), call.scratch(nbytes, workspace), where,
+    )  # fmt: skip
