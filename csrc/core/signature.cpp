@@ -1,17 +1,23 @@
 #include "core/signature.h"
 
+#include "core/errors.h"
+
 #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
 #define NPY_TARGET_VERSION NPY_2_0_API_VERSION
 #include <numpy/arrayobject.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace py = pybind11;
 
 namespace layerwise {
 namespace {
+
+constexpr int most_axes = 8;
 
 struct Argument {
     std::vector<py::str> axes;
@@ -21,18 +27,22 @@ struct Argument {
 
 class Signature {
 public:
-    Signature(const py::sequence& operands, py::object array, py::object bit_matrix)
-        : array_(std::move(array)), bit_matrix_(std::move(bit_matrix)) {
+    Signature(const py::sequence& operands, py::object bit_matrix)
+        : array_(py::module_::import("numpy").attr("ndarray")), bit_matrix_(std::move(bit_matrix)) {
         for (const py::handle operand : operands) {
-            const auto fields = operand.cast<py::tuple>();
-            const auto kind = fields[1].cast<std::string>();
+            if (!py::isinstance<py::tuple>(operand) || py::len(operand) != 3)
+                throw type_error("signature: an operand must be (axes, kind, optional); got ",
+                                 py::repr(operand).cast<std::string>());
+            const auto fields = py::reinterpret_borrow<py::tuple>(operand);
+            const auto kind = py::str(fields[1]).cast<std::string>();
             Argument argument{};
-            for (const py::handle axis : fields[0]) argument.axes.push_back(interned(axis));
+            for (const py::handle axis : py::tuple(fields[0]))
+                argument.axes.push_back(interned(axis));
             argument.arrays = kind.empty() || kind == "*" || kind == "csc";
             argument.bits = kind == "*" || kind == "bits";
             argument.any_shape =
                 argument.axes.size() == 1 && argument.axes[0].cast<std::string>() == "...";
-            argument.optional = fields[2].cast<bool>();
+            argument.optional = fields[2].ptr() == Py_True;
             arguments_.push_back(std::move(argument));
         }
     }
@@ -61,12 +71,15 @@ private:
     }
 
     bool match(const Argument& argument, py::handle x, const py::dict& sizes, int& dtype) const {
-        static const py::str words = interned(py::str("words")), cols = interned(py::str("cols"));
+        static PyObject* const words = PyUnicode_InternFromString("words");
+        static PyObject* const cols = PyUnicode_InternFromString("cols");
         if (argument.bits && reinterpret_cast<PyObject*>(Py_TYPE(x.ptr())) == bit_matrix_.ptr()) {
-            const py::object packed = x.attr(words), columns = x.attr(cols);
-            if (!is_array(packed)) return false;
+            const py::object packed = x.attr(py::handle(words)), columns = x.attr(py::handle(cols));
+            if (!is_array(packed) || !py::isinstance<py::int_>(columns)) return false;
             const auto* array = reinterpret_cast<const PyArrayObject*>(packed.ptr());
-            const int64_t shape[] = {PyArray_DIM(array, 0), PyLong_AsLongLong(columns.ptr())};
+            if (PyArray_NDIM(array) != 2) return false;
+            const py::object shape[] = {py::int_(static_cast<int64_t>(PyArray_DIM(array, 0))),
+                                        columns};
             return match_shape(argument, shape, 2, sizes);
         }
         if (!argument.arrays || !is_array(x)) return false;
@@ -76,23 +89,26 @@ private:
         if (!PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array)) return false;
         if (dtype >= 0 && dtype != type) return false;
         dtype = type;
-        return match_shape(argument, PyArray_DIMS(array), PyArray_NDIM(array), sizes);
+        py::object shape[most_axes];
+        const int rank = PyArray_NDIM(array);
+        if (rank > most_axes) return false;
+        for (int i = 0; i < rank; ++i)
+            shape[i] = py::int_(static_cast<int64_t>(PyArray_DIM(array, i)));
+        return match_shape(argument, shape, rank, sizes);
     }
 
     // Enters the sizes of axes that are new; do the others agree?
-    template <class Size>
-    static bool match_shape(const Argument& argument, const Size* shape, int rank,
+    static bool match_shape(const Argument& argument, const py::object* shape, int rank,
                             const py::dict& sizes) {
         if (argument.any_shape) {
             py::tuple whole(rank);
-            for (int i = 0; i < rank; ++i) whole[i] = py::int_(static_cast<int64_t>(shape[i]));
+            for (int i = 0; i < rank; ++i) whole[i] = shape[i];
             return match_size(argument.axes[0], whole, sizes);
         }
-        if (static_cast<size_t>(rank) != argument.axes.size()) return false;
-        for (int i = 0; i < rank; ++i)
-            if (!match_size(argument.axes[i], py::int_(static_cast<int64_t>(shape[i])), sizes))
-                return false;
-        return true;
+        bool agree = static_cast<size_t>(rank) == argument.axes.size();
+        for (int i = 0; agree && i < rank; ++i)
+            agree = match_size(argument.axes[i], shape[i], sizes);
+        return agree;
     }
 
     static bool match_size(const py::str& axis, const py::object& size, const py::dict& sizes) {
@@ -108,11 +124,14 @@ private:
 }  // namespace
 
 void init_signature(py::module_& m) {
-    py::class_<Signature>(m, "Signature", py::module_local())
-        .def(py::init<const py::sequence&, py::object, py::object>(), py::arg("operands"),
-             py::arg("array"), py::arg("bit_matrix"))
-        .def("match", py::overload_cast<const py::tuple&>(&Signature::match, py::const_),
-             py::arg("values"));
+    m.def(
+        "signature",
+        [](const py::sequence& operands, py::object bit_matrix) {
+            const auto signature = std::make_shared<Signature>(operands, std::move(bit_matrix));
+            return py::cpp_function(
+                [signature](const py::tuple& values) { return signature->match(values); });
+        },
+        py::arg("operands"), py::arg("bit_matrix"));
 }
 
 }  // namespace layerwise

@@ -1,5 +1,5 @@
 # The compiled module. Private: layerwise.ops documents these functions and calls them.
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 class _BitMatrix(Protocol):
@@ -15,15 +15,6 @@ _Noise: TypeAlias = Literal["none", "bernoulli", "gaussian"]
 _Dtype: TypeAlias = Literal["float32", "float64"]
 # Threads on the CPU, None for the default; or number and stream of a GPU.
 _Where: TypeAlias = int | tuple[int, int] | None
-
-class Signature:
-    def __init__(
-        self,
-        operands: Sequence[tuple[tuple[str, ...], str, bool]],
-        array: type,
-        bit_matrix: type,
-    ) -> None: ...
-    def match(self, values: tuple[Any, ...]) -> tuple[dict[str, Any], _Dtype] | None: ...
 
 def activation_dx(
     dy: _Array, y: _Array, out: _Array, activation: _Activation, num_threads: _Where = None
@@ -318,6 +309,9 @@ def sgd_momentum(
     weight_decay: float = 0.0,
     num_threads: _Where = None,
 ) -> None: ...
+def signature(
+    operands: Sequence[tuple[tuple[str, ...], str, bool]], bit_matrix: type
+) -> Callable[[tuple[Any, ...]], tuple[dict[str, Any], _Dtype] | None]: ...
 def softmax(z: _Array, out: _Array, num_threads: _Where = None) -> None: ...
 def softmax_cross_entropy(
     z: _Array,

@@ -32,6 +32,7 @@ _WANTED = {
 }
 _FLOATS = ("float32", "float64")
 _DTYPES = {"int": ("int32", "int64"), "bool": ("bool",)}  # of kinds that are not floats
+_Match = Callable[[tuple[Any, ...]], "tuple[dict[str, Any], str] | None"]
 _ANY = ("...",)  # one axis, whose size is the whole shape
 
 
@@ -185,11 +186,12 @@ class Signature:
         return call
 
     @functools.cached_property
-    def _match(self) -> Callable[[tuple[Any, ...]], tuple[dict[str, Any], str] | None]:
+    def _match(self) -> _Match:
         """Check in compiled code what it can tell of the values; None where that is not all."""
         operands = [(operand.axes, operand.kind, operand.optional) for operand in self.operands]
         try:
-            return core().Signature(operands, np.ndarray, BitMatrix).match
+            match: _Match = core().signature(operands, BitMatrix)
+            return match
         except ImportError:  # the reference does without
             return lambda values: None
 
