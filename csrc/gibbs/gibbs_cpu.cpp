@@ -22,8 +22,12 @@ static void column_sums(const Operand<T>& x, int64_t j0, int64_t n, T* sums) {
             expand_bits(x.bits.words[i * x.bits.row_stride + j0 / 64], 64, row);
             for (int64_t j = 0; j < n; ++j) sums[j] += row[j];
         } else {
-            const T* row = x.dense.data + i * x.dense.row_stride + j0 * x.dense.col_stride;
-            for (int64_t j = 0; j < n; ++j) sums[j] += row[j * x.dense.col_stride];
+            const int64_t stride = x.dense.col_stride;
+            const T* row = x.dense.data + i * x.dense.row_stride + j0 * stride;
+            for (int64_t j = 0; j < n; j += lanes<T>) {
+                const Vec<T> values = load_lanes(row + j * stride, stride, min_of(lanes<T>, n - j));
+                store(sums + j, load(sums + j) + values);
+            }
         }
     }
 }

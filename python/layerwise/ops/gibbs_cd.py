@@ -236,11 +236,11 @@ def _check_cd(
             f"{op}: visible must be 'sample' with chains, which hold 0/1 states; "
             f"got visible={visible!r}"
         )
-    for axis, name in (("N", "v"), ("C", "chains")):
-        if call.sizes.get(axis) == 0:
-            raise ValueError(
-                f"{op}: {name} must have at least one row; got shape (0, {call.sizes['D']})"
-            )
+    if 0 in (call.sizes["N"], call.sizes.get("C")):
+        name = "v" if call.sizes["N"] == 0 else "chains"
+        raise ValueError(
+            f"{op}: {name} must have at least one row; got shape (0, {call.sizes['D']})"
+        )
     stream = check_rng(op, rng, call.sizes["N"])
     if chains is not None:
         stream = rng.at(rows=0) if chain_rng is None else chain_rng

@@ -67,9 +67,15 @@ class Philox:
     rows: int | np.ndarray = 0
 
     def __post_init__(self) -> None:
-        for name in _LIMITS:
-            object.__setattr__(self, name, _check_word(name, getattr(self, name)))
-        object.__setattr__(self, "rows", _row_ids(self.rows))
+        # One is made for every batch: plain ints in range are all that most of them hold.
+        values = vars(self)
+        for name, limit in _LIMITS.items():
+            value = values[name]
+            if type(value) is not int or not 0 <= value < limit:
+                values[name] = _check_word(name, value)
+        rows = self.rows
+        if type(rows) is not int or not 0 <= rows < 2**32:
+            values["rows"] = _row_ids(rows)
 
     def at(self, *, step: int | None = None, layer: int | None = None, rows: Any = None) -> Philox:
         """Give the same stream at another step, layer or set of rows.
