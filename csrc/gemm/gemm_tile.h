@@ -204,7 +204,8 @@ static void stage_rows(uint64_t used, const Strip<T>* from, T* to) {
 
 // For each line: s (panels * width) = sum over the bits k of its word of value[k] * b[k], or s plus
 // that where not the first chunk; b are rows of panels * width. Each line brings a step of `ahead`
-// into L2.
+// into L2. Lines in the order of their number of ones, so that the CPU foresees where the loop over
+// them ends, were 4% slower: their sums are read in order now.
 template <class T, int panels, bool weighted>
 static void sparse_tile(const SparseChunk<T>& x, const T* b, SparseAhead<T> ahead, bool first,
                         const Sums<T>& s) {

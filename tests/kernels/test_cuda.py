@@ -18,6 +18,15 @@ def gpu():
 
 
 @pytest.fixture
+def torch():
+    """PyTorch with CUDA: not its build for the CPU, beside which the GPU is an emulated one."""
+    found = pytest.importorskip("torch")
+    if not found.cuda.is_available():
+        pytest.skip("torch sees no GPU")
+    return found
+
+
+@pytest.fixture
 def product(rng):
     a, b = harness.real(rng, (70, 300), np.float32), harness.real(rng, (300, 90), np.float32)
     return a, b, a.astype(np.float64) @ b.astype(np.float64)
@@ -31,8 +40,7 @@ def test_results_are_arrays_of_the_callers_library(product):
     np.testing.assert_allclose(got.get(), want, rtol=0, atol=1e-3)
 
 
-def test_torch_tensors_give_torch_tensors_in_order_with_the_current_stream(product):
-    torch = pytest.importorskip("torch")
+def test_torch_tensors_give_torch_tensors_in_order_with_the_current_stream(torch, product):
     a, b, want = product
     with torch.cuda.stream(torch.cuda.Stream()):
         x, y = torch.from_numpy(a).cuda(), torch.from_numpy(b).cuda()
@@ -47,8 +55,7 @@ def test_torch_tensors_give_torch_tensors_in_order_with_the_current_stream(produ
         np.testing.assert_allclose(got.cpu().numpy(), want, rtol=0, atol=1e-3)
 
 
-def test_packed_states_stay_on_the_gpu(rng):
-    torch = pytest.importorskip("torch")
+def test_packed_states_stay_on_the_gpu(torch, rng):
     w = torch.from_numpy(harness.real(rng, (65, 130), np.float32)).cuda()
     v = harness.binary(rng, (33, 130), np.float32)
     bits = ops.BitMatrix.pack(v).to(w)
