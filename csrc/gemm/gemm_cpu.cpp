@@ -1,7 +1,7 @@
 // gemm on the CPU: blocks of C as independent tasks. B is packed before them, or where its rows are
 // contiguous by the first tile that reads a panel (sparse blocks read it where it is); where there
-// are few rows, each task packs the columns of B that it reads, where there are many, the rows of A.
-// Where B is sparse and A is not, C' = B' A' is computed and transposed block by block.
+// are few rows, each task packs the columns of B that it reads, where there are many, the rows of
+// A. Where B is sparse and A is not, C' = B' A' is computed and transposed block by block.
 #include "gemm/gemm.h"
 
 #include "core/parallel_tasks.h"
