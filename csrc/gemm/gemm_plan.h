@@ -121,12 +121,20 @@ static Cuts shared_cuts(int64_t m, int64_t n, int64_t k, bool packed_b, int thre
     return cuts;
 }
 
-// One strip of columns each, whose rows of B are copied once for up to 256 lines.
+// Blocks of up to 256 lines, for which the rows of B that a strip of columns reads are copied once;
+// of few rows, so many strips that there are tasks enough.
 template <class T>
 static Cuts sparse_cuts(int64_t m, int64_t n, int threads) {
     constexpr int64_t strip = sparse_panels * Tile<T>::width, most_rows = 256, least_rows = 64;
-    Cuts cuts = {max_of(ceil_div(m, most_rows), 1), max_of(ceil_div(n, max_of(strip, 64)), 1)};
-    while (cuts.rows * cuts.cols < 4 * threads && m / cuts.rows > least_rows) ++cuts.rows;
+    Cuts cuts = {max_of(ceil_div(m, most_rows), 1), max_of(ceil_div(n, max_segment), 1)};
+    while (cuts.rows * cuts.cols < 4 * threads) {
+        if (n / cuts.cols > strip)
+            ++cuts.cols;
+        else if (m / cuts.rows > least_rows)
+            ++cuts.rows;
+        else
+            break;
+    }
     return cuts;
 }
 
