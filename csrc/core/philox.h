@@ -19,7 +19,7 @@ constexpr int64_t philox_block = 4 * lanes<uint64_t>;  // units of a vector of c
 
 // Words for units [unit, unit + blocks * philox_block) of one row; unit % 4 == 0. One counter in
 // each 64-bit lane; what the upper halves hold between rounds is never read. A round waits for the
-// one before: two blocks at once take a quarter less time than one after the other (Zen 3).
+// one before: two blocks at once share the wait, and the keys.
 template <int blocks>
 LW_INLINE void philox_words(const RandomStream& stream, uint32_t row, int64_t unit,
                             uint32_t* words) {

@@ -194,8 +194,7 @@ static void sparse_block(const SparseLines<T>& x, const Panels<T>& b, int64_t j0
             const bool last = c + 1 == x.chunks;
             const SparseAhead<T> rows = rows_of(j, c);
             const SparseAhead<T> next =
-                last ? rows_of(min_of(j + sparse_panels * width, j1 - 1) / width * width, 0)
-                     : rows_of(j, c + 1);
+                last ? rows_of(j + sparse_panels * width, 0) : rows_of(j, c + 1);
             sparse_strip<T>(panels, x.chunk(c), rows.parts, later(x.lines, next), c == 0,
                             s.at(0, j - j0));
         }
