@@ -45,25 +45,51 @@ struct Columns {
     T* shared = nullptr;        // panels.packed
     uint8_t* states = nullptr;  // of shared panels, ld from one depth block to the next
     int64_t ld = 0;
+    Matrix<const T> source;  // of panels that the task packs just before they are read
 
     uint8_t* state(int64_t q, int64_t block) const {
         return states ? states + block * ld + q : nullptr;
     }
 };
 
-// Memory that tiles bring closer, a part each: `lines` neighbouring lines of each of `steps` rows.
+// Memory that tiles bring closer, a part each: `runs` of `steps` lines, `step` from line to line
+// and `next` from run to run.
 template <class T>
 struct Region {
     const T* data = nullptr;
-    int64_t step = 0, steps = 0, lines = 0, done = 0;
+    int64_t step = 0, steps = 0, next = 0, runs = 0, done = 0;
 
     // For a tile of so many turns; `idle` where there is no more.
     Strip<T> part(int64_t turns, const T* idle) {
-        if (lines <= 0) return {idle, 0};
+        if (runs <= 0) return {idle, 0};
         const Strip<T> part = {data + done * step, step};
         done += turns;
-        if (done >= steps) done = 0, --lines, data += line<T>;
+        if (done >= steps) done = 0, --runs, data += next;
         return part;
+    }
+};
+
+// `cols` neighbouring elements of each of `rows` rows.
+template <class T>
+static Region<T> rows_region(const T* data, int64_t row_stride, int64_t rows, int64_t cols) {
+    return {data, row_stride, rows, line<T>, ceil_div(cols, line<T>)};
+}
+
+// One after the other.
+template <class T>
+struct Regions {
+    static constexpr int most = 3;
+    Region<T> of[most];
+
+    Strip<T> part(int64_t turns, const T* idle) {
+        for (Region<T>& region : of)
+            if (region.runs > 0) return region.part(turns, idle);
+        return {idle, 0};
+    }
+    bool empty() const {
+        for (const Region<T>& region : of)
+            if (region.runs > 0) return false;
+        return true;
     }
 };
 
@@ -76,7 +102,7 @@ struct Depth {
 
 template <class T>
 static Region<T> packed_region(const T* panel, int64_t elements) {
-    return {panel, line<T>, elements / line<T>, 1};
+    return {panel, line<T>, elements / line<T>, 0, 1};
 }
 
 // A depth block of a panel of B, wherever it is.
@@ -84,13 +110,20 @@ template <class T>
 static Region<T> panel_region(const Columns<T>& b, int64_t q, int64_t k, int64_t depth,
                               int64_t block) {
     constexpr int64_t width = Tile<T>::width;
+    if (b.source.data && b.panels.is_packed(q * width)) {
+        const Matrix<const T>& x = b.source;
+        const T* const first = x.data + q * width * x.col_stride + k;
+        const int64_t cols = min_of(width, x.cols - q * width);
+        if (x.col_stride == depth) return packed_region(first, cols * depth);
+        return {first, line<T>, ceil_div(depth, line<T>), x.col_stride, cols};
+    }
     const uint8_t* state = b.state(q, block);
     const bool in_place = !b.panels.is_packed(q * width) &&
                           !(state && __atomic_load_n(state, __ATOMIC_RELAXED) == packed);
     if (!in_place)
         return packed_region(b.panels.packed_at(q * width, width, k).data, depth * width);
     const Strip<T> rows = b.panels.in_place_at(q * width, k);
-    return {rows.data, rows.step, depth, width / line<T>};
+    return rows_region(rows.data, rows.step, depth, width);
 }
 
 // Panel q of B against all row panels of A, over one depth block. Its tiles bring the next panel of
@@ -98,7 +131,7 @@ static Region<T> panel_region(const Columns<T>& b, int64_t q, int64_t k, int64_t
 // Rapids).
 template <class T>
 static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next_b,
-                        const Panels<T>& a, Region<T>& next_a, int64_t done, const Columns<T>& b,
+                        const Panels<T>& a, Regions<T>& later, int64_t done, const Columns<T>& b,
                         int64_t rows, const Sums<T>& from, const Sums<T>& to) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t turns = d.depth / steps_per_turn;
@@ -121,9 +154,9 @@ static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next
         const Strip<T> strip = a.at(r, height, d.k);
         const bool last = r + height >= rows, packs = r == 0 && !is_packed;
         Strip<T> ahead_a = {columns.data, 0};
-        if (p.own_rows)
-            ahead_a = next_a.part(turns, columns.data);
-        else if (a.is_packed(r) && done * turns * line<T> < d.depth * height)
+        if (!later.empty())
+            ahead_a = later.part(turns, columns.data);
+        else if (!p.own_rows && a.is_packed(r) && done * turns * line<T> < d.depth * height)
             ahead_a = {a.at(r, height, d.next_k).data + done * turns * line<T>, line<T>};
         const Strip<T> ahead_b = packs ? Strip<T>{} : next_b.part(turns, columns.data);
         const Source source = packs            ? Source::in_place
@@ -138,12 +171,14 @@ static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next
 }
 
 // The sums grow in s, where those of the first `whole` columns, a multiple of the width, end in
-// `result`. pack(k0, k1) is called before k from k0 to k1 is read, later(k) says where A is that
-// the next pack(k, ...) reads. The panels are taken from `first_panel` on, around.
-template <class T, class Pack, class Later>
+// `result`. pack_rows(k0, k1) is called before k from k0 to k1 is read, pack_columns(q, k0, k1)
+// before panel q is; later(k, depth) says what is read once all panels are done, and then k on. The
+// panels are taken from `first_panel` on, around.
+template <class T, class PackRows, class PackColumns, class Later>
 static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T>& b, int64_t rows,
                         int64_t cols, const Sums<T>& s, int64_t whole, const Sums<T>& result,
-                        int64_t first_panel, const Pack& pack, const Later& later) {
+                        int64_t first_panel, const PackRows& pack_rows,
+                        const PackColumns& pack_columns, const Later& later) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
 #ifdef LW_CORRUPT_K_TAIL
@@ -159,17 +194,18 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T>& b, 
         const int64_t depth = min_of(p.depth, k_end - k);
         const bool last = k + depth >= k_end;
         const Depth d = {k, depth, block, last ? 0 : k + depth, last ? 0 : block + 1};
-        pack(k, k + depth);
+        pack_rows(k, k + depth);
         Panels<T> strips = a;
         if (p.own_rows) strips.packed_k = depth, strips.first_k = k;
-        Region<T> next_a = later(d.next_k, min_of(p.depth, k_end - d.next_k));
+        Regions<T> regions = later(d.next_k, min_of(p.depth, k_end - d.next_k));
         for (int64_t done = 0; done < panels; ++done) {
             const int64_t q = (first_panel + done) % panels, next_q = (q + 1) % panels;
             const Sums<T>& to = !last || q * width >= whole ? s : result;
             const bool end = done + 1 == panels;
+            pack_columns(q, k, k + depth);
             const Region<T> next_b =
                 panel_region(b, next_q, end ? d.next_k : k, depth, end ? d.next_block : block);
-            dense_panel(p, d, q, next_b, strips, next_a, done, b, rows, s.at(0, q * width),
+            dense_panel(p, d, q, next_b, strips, regions, done, b, rows, s.at(0, q * width),
                         to.at(0, q * width));
         }
     }

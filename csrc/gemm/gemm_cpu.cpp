@@ -129,6 +129,36 @@ static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, i
     return {panels, {}};
 }
 
+LW_INLINE int64_t rows_of(const Plan& p, int64_t block) {
+    return min_of(p.block_rows, p.m - block * p.block_rows);
+}
+
+// The blocks of rows that all tasks read, from row i0 on, into memory. Where there are few, and
+// they are sure to be dense, a task packs some of a block's panels: 5% of a product of 100 rows.
+template <class T>
+static Status pack_shared_rows(const GemmArgs<T>& g, const Plan& p, int64_t i0, ABlock<T>* blocks,
+                               char* memory, const Target& target) {
+    const int64_t panels = ceil_div(p.block_rows, p.height), wanted = 2 * target.num_threads;
+    const bool whole = !p.dense_a || p.a_in_place || p.shared_blocks >= target.num_threads;
+    const int64_t part_rows = (whole ? panels : ceil_div(panels, wanted)) * p.height;
+    const int64_t parts = ceil_div(p.block_rows, part_rows);
+    const double cost = p.a_in_place ? 0 : 2 * static_cast<double>(part_rows * p.k);
+    return parallel(target, p.shared_blocks * parts, cost, [&](int64_t task, int) {
+        const int64_t block = task / parts, i = i0 + block * p.block_rows;
+        const int64_t rows = rows_of(p, block), first = task % parts * part_rows;
+        void* const at = memory + static_cast<size_t>(block) * p.a_block_bytes;
+        T* const out = static_cast<T*>(at);
+        if (whole) {
+            blocks[block] = pack_a_block(g, p, i, rows, at);
+            return;
+        }
+        if (first == 0) blocks[block] = {out, {}};
+        if (first < rows)
+            pack_a_rows(g, p.height, i + first, min_of(part_rows, rows - first), 0, p.k,
+                        out + first * p.k);
+    });
+}
+
 // What the task of rows [i, i + rows) packs after its depth block before k; the first is of the
 // next task.
 template <class T>
@@ -138,9 +168,17 @@ static Region<T> later_rows(const GemmArgs<T>& g, int64_t i, int64_t rows, int64
     if (g.a.encoding != Encoding::dense || i >= g.a.dense.rows || k >= g.a.dense.cols) return {};
     const Matrix<const T>& a = g.a.dense;
     const T* const data = a.data + i * a.row_stride + k * a.col_stride;
-    if (a.col_stride == 1) return {data, a.row_stride, rows, ceil_div(depth, line<T>)};
-    if (a.row_stride == 1) return {data, a.col_stride, depth, ceil_div(rows, line<T>)};
+    if (a.col_stride == 1) return rows_region(data, a.row_stride, rows, depth);
+    if (a.row_stride == 1) return rows_region(data, a.col_stride, depth, rows);
     return {};
+}
+
+// Columns [j, j + cols) of rows [i, i + rows) of a matrix, if it is there.
+template <class T>
+static Region<T> region_of(const Matrix<T>& x, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+    if (!x.data || x.col_stride != 1) return {};
+    const T* const data = x.data + i * x.row_stride + j;
+    return rows_region(data, x.row_stride, rows, cols);
 }
 
 // Share of A's elements that are not zero, by a few rows; 1 where its blocks are packed as panels
@@ -204,19 +242,14 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
     auto copy_of = [&](int thread) {
         return reinterpret_cast<T*>(memory_of(thread) + p.scratch_bytes - p.copy_bytes);
     };
-    auto rows_of = [&](int64_t block) { return min_of(p.block_rows, p.m - block * p.block_rows); };
-    const double packing = p.a_in_place ? 0 : 2 * static_cast<double>(p.block_rows * p.k);
-    const Status packed = parallel(target, p.shared_blocks, packing, [&](int64_t block, int) {
-        char* at = a_memory + static_cast<size_t>(block) * p.a_block_bytes;
-        blocks[block] = pack_a_block(g, p, i0 + block * p.block_rows, rows_of(block), at);
-    });
+    const Status packed = pack_shared_rows(g, p, i0, blocks, a_memory, target);
     if (packed != Status::ok) return packed;
     const bool plain = is_plain(g);
     const int64_t team = min_of(target.num_threads, p.row_blocks * p.col_blocks);
     const double cost = flops_of(p.block_rows + p.own_columns, p.block_cols, p.k) / tile_rate;
     return parallel(target, p.row_blocks * p.col_blocks, cost, [&](int64_t task, int thread) {
         const int64_t row_block = task % p.row_blocks, j = task / p.row_blocks * p.block_cols;
-        const int64_t block_rows = rows_of(row_block), cols = min_of(p.block_cols, p.n - j);
+        const int64_t block_rows = rows_of(p, row_block), cols = min_of(p.block_cols, p.n - j);
         const int64_t i = i0 + row_block * p.block_rows;
         const Sums<T> s = {reinterpret_cast<T*>(memory_of(thread)), p.ld};
         const int64_t whole = plain ? cols / Tile<T>::width * Tile<T>::width : 0;
@@ -227,17 +260,29 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const T* const columns = p.own_columns ? own : b.panels + j * p.k;
         const int64_t in_place = columns_in_place<T>(p, cols);
         const auto later = [&](int64_t k, int64_t depth) {
-            return p.own_rows && !p.a_in_place ? later_rows(g, i, block_rows, k, depth)
-                                               : Region<T>{};
+            Regions<T> regions;
+            if (p.own_rows && !p.a_in_place) regions.of[0] = later_rows(g, i, block_rows, k, depth);
+            if (k == 0) {  // the epilogue follows
+                const MomentumStep<T>& step = g.epilogue.step;
+                regions.of[1] = region_of(step.w, i, block_rows, j0 + j, cols);
+                regions.of[2] = region_of(step.velocity, i, block_rows, j0 + j, cols);
+            }
+            return regions;
         };
-        const auto pack = [&](int64_t k0, int64_t k1) {
-            if (p.own_columns)
-                pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + in_place,
-                             cols - in_place, own + in_place * p.k);
-            if (p.own_rows && !p.a_in_place && a.panels)
-                pack_a_rows(g, p.height, i, block_rows, k0, k1, own);
+        const auto pack_rows = [&](int64_t k0, int64_t k1) {
+            if (p.own_rows && !p.a_in_place) pack_a_rows(g, p.height, i, block_rows, k0, k1, own);
         };
-        Columns<T> across = {.panels = {.packed = columns, .packed_k = p.k}};
+        const auto pack_columns = [&](int64_t first, int64_t n, int64_t k0, int64_t k1) {
+            if (p.own_columns && first >= in_place)
+                pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + first, n,
+                             own + first * p.k);
+        };
+        const auto pack_panel = [&](int64_t q, int64_t k0, int64_t k1) {
+            const int64_t first = q * Tile<T>::width;
+            pack_columns(first, min_of(Tile<T>::width, cols - first), k0, k1);
+        };
+        Columns<T> across;
+        across.panels.packed = columns, across.panels.packed_k = p.k;
         if (in_place > 0) across.panels.leave_in(g.b.dense, j0 + j, in_place);
         if (a.panels) {
             Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
@@ -252,23 +297,21 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
                     first_panel = ceil_div(cols, Tile<T>::width) * thread / team;
                 }
             }
-            dense_block(p, lines, across, block_rows, cols, s, whole, result, first_panel, pack,
-                        later);
+            if (p.own_columns && g.b.encoding == Encoding::dense && g.b.dense.row_stride == 1) {
+                across.source = g.b.dense;
+                across.source.data += (j0 + j) * g.b.dense.col_stride;
+                across.source.cols = cols;
+            }
+            dense_block(p, lines, across, block_rows, cols, s, whole, result, first_panel,
+                        pack_rows, pack_panel, later);
         } else {
-            pack(0, p.k);
+            pack_columns(in_place, cols - in_place, 0, p.k);
             const auto next = [](int64_t, const SparseAhead<T>& rows) { return rows; };
             sparse_block(a.sparse, across.panels, 0, whole, result, next);
             sparse_block(a.sparse, across.panels, whole, cols, s.at(0, whole), next);
         }
         finish_block(g, i, block_rows, j0 + j + whole, cols - whole, s.data + whole, s.ld);
     });
-}
-
-// Columns [j, j + cols) of rows [i, i + rows) of a matrix, if it is there.
-template <class T>
-static Region<T> region_of(const Matrix<T>& x, int64_t i, int64_t rows, int64_t j, int64_t cols) {
-    if (!x.data || x.col_stride != 1) return {};
-    return {x.data + i * x.row_stride + j, x.row_stride, rows, ceil_div(cols, line<T>)};
 }
 
 // B's columns are the lines, A' is packed as the tiles read B. The tail's scale goes where it goes

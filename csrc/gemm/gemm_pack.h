@@ -107,9 +107,7 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
 // --- A, dense panels
 // -------------------------------------------------------------------------------
 
-// Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height]. Where columns are
-// not contiguous it may write up to lanes - 1 elements past the end; such panels are packed in
-// ascending order and the last is followed by padding.
+// Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height].
 template <class T>
 static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
                          int64_t k1, T scale, T* out) {
@@ -127,8 +125,13 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, i
                 }
                 transpose<T>(v[c]);
             }
-            for (int64_t i = 0; i < depth; ++i, out += height)
+            // What a vector has beyond the height is overwritten by the next k, but for the last.
+            const int64_t whole = k + depth < k1 ? depth : depth - 1;
+            for (int64_t i = 0; i < whole; ++i, out += height)
                 for (int64_t c = 0; c * lanes<T> < height; ++c) store(out + c * lanes<T>, v[c][i]);
+            for (int64_t c = 0; whole < depth && c * lanes<T> < height; ++c)
+                store_lanes(out + c * lanes<T>, 1, v[c][whole],
+                            min_of(lanes<T>, height - c * lanes<T>));
         }
     } else if (a.row_stride == 1) {
         const int64_t whole = height / lanes<T> * lanes<T>, rest = height - whole;

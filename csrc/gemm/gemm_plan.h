@@ -163,7 +163,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     p.own_columns = !packed_b && whole && p.row_blocks == 1 && p.col_blocks >= threads;
     p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
     const int64_t size = sizeof(T);
-    const int64_t dense = (p.block_rows * (p.own_rows ? p.depth : k) + lanes<T>)*size;
+    const int64_t dense = p.block_rows * (p.own_rows ? p.depth : k) * size;
     const int64_t sparse =
         sparse_bytes(p.block_rows, chunks_of(k)) + sparse_capacity(p.block_rows, k) * size;
     p.a_block_bytes = padded(dense > sparse ? dense : sparse);
