@@ -198,6 +198,8 @@ def run_case(
         row["results"][name] = process.ask("open", **request)
         if "variant" in row["results"][name]:
             able[name] = process
+    if not able:
+        return row | {"failed": "no package can do it"}
     samples = quietest_samples(able, peak, case.dtype)
     row |= {"other_cpu": samples.others, "peak": samples.peak}
     for name, process in able.items():
