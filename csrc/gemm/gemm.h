@@ -37,6 +37,10 @@ namespace layerwise {
 enum class Activation : uint8_t { none, sigmoid, relu, softplus, tanh };
 enum class Noise : uint8_t { none, bernoulli, gaussian };
 
+// How a packed B keeps its values: as they are, or rounded to bfloat16 (core/bfloat16.h), for
+// float32 alone. The product is that of the rounded values, in float32 as ever.
+enum class Storage : uint8_t { full, bfloat16 };
+
 template <class T>
 struct Epilogue {
     T alpha = 1, beta = 0;
@@ -58,8 +62,9 @@ struct GemmArgs {
     Epilogue<T> epilogue;
     Matrix<T> mean, sample;  // the data pointers may be null
     BitMatrix<uint64_t> sample_bits;
-    const void* packed_b = nullptr;  // pack_b's result for b (no tail); b stays readable
-    void* workspace = nullptr;       // workspace() bytes, 64-byte aligned
+    const void* packed_b = nullptr;   // pack_b's result for b (no tail); b stays readable
+    Storage storage = Storage::full;  // of packed_b
+    void* workspace = nullptr;        // workspace() bytes, 64-byte aligned
     size_t workspace_bytes = 0;
 };
 
@@ -75,8 +80,9 @@ struct GemmFunctions {
     Status (*run)(const GemmArgs<T>&, const Target&);
     size_t (*workspace)(const GemmShape&, const Target&);
     size_t (*min_workspace)(const GemmShape&, const Target&);  // the least max_workspace accepted
-    size_t (*packed_b_bytes)(int64_t k, int64_t n);
-    Status (*pack_b)(const Operand<T>& b, void* packed, const Target&);  // packed 64-byte aligned
+    size_t (*packed_b_bytes)(int64_t k, int64_t n, Storage);
+    // `packed` 64-byte aligned; only a dense b is rounded
+    Status (*pack_b)(const Operand<T>& b, Storage, void* packed, const Target&);
 };
 
 struct GemmKernels {

@@ -22,9 +22,9 @@ struct Stacked {
 
 // Rows [k0, k1) of columns [j0, j0 + n) of b into panels of k_total rows, of which out is the first
 // that b fills.
-template <class T>
+template <class T, class S>
 static void pack_b_rows(const Operand<T>& b, T scale, int64_t k0, int64_t k1, int64_t j0, int64_t n,
-                        int64_t k_total, T* out) {
+                        int64_t k_total, S* out) {
     // Long runs along the memory of B: down one panel where its columns are contiguous, else across
     // panels, a few rows at a time so that they stay in L1 from panel to panel.
     constexpr int64_t width = Tile<T>::width;
@@ -36,9 +36,9 @@ static void pack_b_rows(const Operand<T>& b, T scale, int64_t k0, int64_t k1, in
 }
 
 // The same of both operands; out is the first row of the first panel.
-template <class T>
+template <class T, class S>
 static void pack_b_block(const Stacked<T>& s, int64_t k0, int64_t k1, int64_t j0, int64_t n,
-                         T* out) {
+                         S* out) {
     const int64_t k_b = operand_rows(s.b), k = k_b + operand_rows(s.tail);
     pack_b_rows(s.b, T(1), k0, min_of(k1, k_b), j0, n, k, out);
     pack_b_rows(s.tail, s.tail_scale, max_of(k0 - k_b, 0), k1 - k_b, j0, n, k,
@@ -46,8 +46,8 @@ static void pack_b_block(const Stacked<T>& s, int64_t k0, int64_t k1, int64_t j0
 }
 
 // All of columns [j0, j0 + n).
-template <class T>
-static Status pack_b_columns(const Stacked<T>& s, int64_t j0, int64_t n, T* out,
+template <class T, class S>
+static Status pack_b_columns(const Stacked<T>& s, int64_t j0, int64_t n, S* out,
                              const Target& target) {
     constexpr int64_t width = Tile<T>::width, rows_per_task = 256, cols_per_task = 4 * width;
     const int64_t k = operand_rows(s.b) + operand_rows(s.tail);
@@ -221,18 +221,18 @@ static bool is_plain(const GemmArgs<T>& g) {
 }
 
 // B packed, or room for those columns that the first tile to read them packs.
-template <class T>
+template <class T, class S>
 struct PackedB {
-    const T* panels = nullptr;
+    const S* panels = nullptr;
     T* room = nullptr;
     uint8_t* states = nullptr;
 };
 
 // Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C. Tasks may have columns of their own; own rows
 // and columns are packed a depth block at a time before the tiles read it.
-template <class T>
+template <class T, class S>
 static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0,
-                        const PackedB<T>& b, char* memory, const Target& target) {
+                        const PackedB<T, S>& b, char* memory, const Target& target) {
     auto* blocks = reinterpret_cast<ABlock<T>*>(memory);
     char* a_memory = memory + p.table_bytes;
     char* scratch = a_memory + static_cast<size_t>(p.shared_blocks) * p.a_block_bytes;
@@ -257,7 +257,8 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         if (plain) result = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
         T* const own = reinterpret_cast<T*>(memory_of(thread) + p.sums_bytes);
         const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, block_rows, own) : blocks[row_block];
-        const T* const columns = p.own_columns ? own : b.panels + j * p.k;
+        S* const own_columns = reinterpret_cast<S*>(own);
+        const S* const columns = p.own_columns ? own_columns : b.panels + j * p.k;
         const int64_t in_place = columns_in_place<T>(p, cols);
         const auto later = [&](int64_t k, int64_t depth) {
             Regions<T> regions;
@@ -275,21 +276,21 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const auto pack_columns = [&](int64_t first, int64_t n, int64_t k0, int64_t k1) {
             if (p.own_columns && first >= in_place)
                 pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + first, n,
-                             own + first * p.k);
+                             own_columns + first * p.k);
         };
         const auto pack_panel = [&](int64_t q, int64_t k0, int64_t k1) {
             const int64_t first = q * Tile<T>::width;
             pack_columns(first, min_of(Tile<T>::width, cols - first), k0, k1);
         };
-        Columns<T> across;
+        Columns<T, S> across;
         across.panels.packed = columns, across.panels.packed_k = p.k;
+        across.copy = copy_of(thread);
         if (in_place > 0) across.panels.leave_in(g.b.dense, j0 + j, in_place);
         if (a.panels) {
             Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
             int64_t first_panel = 0;
             if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, block_rows);
             if (in_place > 0) {
-                across.copy = copy_of(thread);
                 if (b.states) {
                     across.shared = b.room + j * p.k;
                     across.states = b.states + j / Tile<T>::width;
@@ -306,7 +307,7 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
                         pack_rows, pack_panel, later);
         } else {
             pack_columns(in_place, cols - in_place, 0, p.k);
-            const auto next = [](int64_t, const SparseAhead<T>& rows) { return rows; };
+            const auto next = [](int64_t, const SparseAhead<S>& rows) { return rows; };
             sparse_block(a.sparse, across.panels, 0, whole, result, next);
             sparse_block(a.sparse, across.panels, whole, cols, s.at(0, whole), next);
         }
@@ -381,6 +382,37 @@ static bool wants_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p) {
            found + count_nonzeros(g.b_tail, 0, operand_rows(g.b_tail), limit) <= limit;
 }
 
+// Panels of B that are packed are stored as S.
+template <class T, class S>
+static Status run_plan(const GemmArgs<T>& g, const Plan& p, const Target& target) {
+    char* memory = static_cast<char*>(g.workspace);
+    for (int64_t j0 = 0; j0 < operand_cols(g.b); j0 += p.n) {
+        Plan chunk = p;
+        chunk.n = min_of(p.n, operand_cols(g.b) - j0);
+        chunk.col_blocks = ceil_div(chunk.n, p.block_cols);
+        PackedB<T, S> b = {static_cast<const S*>(g.packed_b)};
+        if (p.b_bytes > 0) {
+            T* out = reinterpret_cast<T*>(memory);
+            const int64_t in_place = columns_in_place<T>(p, chunk.n);
+            b = {reinterpret_cast<S*>(memory), out, nullptr};
+            if (p.state_bytes > 0)
+                b.states = reinterpret_cast<uint8_t*>(memory + p.b_bytes - p.state_bytes);
+            for (size_t i = 0; i < p.state_bytes; ++i) b.states[i] = unpacked;
+            const Status status = pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0 + in_place,
+                                                 chunk.n - in_place, out + in_place * p.k, target);
+            if (status != Status::ok) return status;
+        }
+        for (int64_t i0 = 0; i0 < operand_rows(g.a); i0 += p.m) {
+            chunk.m = min_of(p.m, operand_rows(g.a) - i0);
+            chunk.row_blocks = ceil_div(chunk.m, p.block_rows);
+            chunk.shared_blocks = min_of(p.shared_blocks, chunk.row_blocks);
+            const Status status = run_chunk(g, chunk, i0, j0, b, memory + p.b_bytes, target);
+            if (status != Status::ok) return status;
+        }
+    }
+    return Status::ok;
+}
+
 template <class T>
 static Status run(const GemmArgs<T>& g, const Target& given) {
     Target target = given;
@@ -390,37 +422,13 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
     if (m == 0 || n == 0) return Status::ok;
     const SparseBPlan sparse_b = sparse_b_plan_of(g, target);
     if (wants_sparse_b(g, sparse_b)) return run_sparse_b(g, sparse_b, target);
-    const bool packed_b = g.packed_b != nullptr;
     const double density = density_of_a(g);
-    Plan p = plan_within<T>(m, n, k, packed_b, density > sparse_threshold, target.num_threads,
-                            g.workspace_bytes);
+    Plan p = plan_within<T>(m, n, k, g.packed_b != nullptr, density > sparse_threshold,
+                            target.num_threads, g.workspace_bytes);
     read_in_place(g, density, p);
-    char* memory = static_cast<char*>(g.workspace);
-    for (int64_t j0 = 0; j0 < n; j0 += p.n) {
-        Plan chunk = p;
-        chunk.n = min_of(p.n, n - j0);
-        chunk.col_blocks = ceil_div(chunk.n, p.block_cols);
-        PackedB<T> b = {static_cast<const T*>(g.packed_b)};
-        if (p.b_bytes > 0) {
-            T* out = reinterpret_cast<T*>(memory);
-            const int64_t in_place = columns_in_place<T>(p, chunk.n);
-            b = {out, out, nullptr};
-            if (p.state_bytes > 0)
-                b.states = reinterpret_cast<uint8_t*>(memory + p.b_bytes - p.state_bytes);
-            for (size_t i = 0; i < p.state_bytes; ++i) b.states[i] = unpacked;
-            const Status status = pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0 + in_place,
-                                                 chunk.n - in_place, out + in_place * k, target);
-            if (status != Status::ok) return status;
-        }
-        for (int64_t i0 = 0; i0 < m; i0 += p.m) {
-            chunk.m = min_of(p.m, m - i0);
-            chunk.row_blocks = ceil_div(chunk.m, p.block_rows);
-            chunk.shared_blocks = min_of(p.shared_blocks, chunk.row_blocks);
-            const Status status = run_chunk(g, chunk, i0, j0, b, memory + p.b_bytes, target);
-            if (status != Status::ok) return status;
-        }
-    }
-    return Status::ok;
+    if constexpr (sizeof(T) == sizeof(float))
+        if (g.storage == Storage::bfloat16) return run_plan<T, Bfloat16>(g, p, target);
+    return run_plan<T, T>(g, p, target);
 }
 
 // Bytes of either plan.
@@ -448,9 +456,13 @@ static size_t min_workspace(const GemmShape& s, const Target& target) {
 }
 
 template <class T>
-static Status pack_b(const Operand<T>& b, void* packed, const Target& target) {
-    T* out = static_cast<T*>(packed);
-    return pack_b_columns(Stacked<T>{b, Operand<T>{}, T(1)}, 0, operand_cols(b), out, target);
+static Status pack_b(const Operand<T>& b, Storage storage, void* packed, const Target& target) {
+    const Stacked<T> whole = {b, Operand<T>{}, T(1)};
+    if constexpr (sizeof(T) == sizeof(float))
+        if (storage == Storage::bfloat16)
+            return pack_b_columns(whole, 0, operand_cols(b), static_cast<Bfloat16*>(packed),
+                                  target);
+    return pack_b_columns(whole, 0, operand_cols(b), static_cast<T*>(packed), target);
 }
 
 const GemmKernels& gemm_kernels() {

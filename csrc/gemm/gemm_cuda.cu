@@ -122,9 +122,10 @@ static Status run(const GemmArgs<T>& g, const Target& target) {
     for (int64_t j = 0; j < n; j += size.cols) {
         Chunk<T> chunk = {g, {}, {}, 0, j, 0, min_of(size.cols, n - j)};
         void* b = g.packed_b ? const_cast<void*>(g.packed_b) : memory + size.a_bytes;
-        chunk.b = {g.b,  g.b_tail, true,
-                   T(1), j,        chunk.cols,
-                   k,    k_tail,   lines_at<T>(b, chunk.cols, k, k_tail)};
+        chunk.b = {g.b,      g.b_tail, true,
+                   T(1),     j,        chunk.cols,
+                   k,        k_tail,   lines_at<T>(b, chunk.cols, k, k_tail),
+                   g.storage};
         if (!g.packed_b) {
             const Status status = pack_lines(chunk.b, target);
             if (status != Status::ok) return status;
@@ -162,15 +163,15 @@ static size_t min_workspace(const GemmShape& s, const Target&) {
 }
 
 template <class T>
-static size_t packed_b_bytes(int64_t k, int64_t n) {
+static size_t packed_b_bytes(int64_t k, int64_t n, Storage) {
     return static_cast<size_t>(lines_bytes<T>(n, k, 0));
 }
 
 template <class T>
-static Status pack_b(const Operand<T>& b, void* packed, const Target& target) {
+static Status pack_b(const Operand<T>& b, Storage storage, void* packed, const Target& target) {
     const int64_t k = operand_rows(b), n = operand_cols(b);
-    return pack_lines(Packing<T>{b, {}, true, T(1), 0, n, k, 0, lines_at<T>(packed, n, k, 0)},
-                      target);
+    const Lines<T> to = lines_at<T>(packed, n, k, 0);
+    return pack_lines(Packing<T>{b, {}, true, T(1), 0, n, k, 0, to, storage}, target);
 }
 
 const GemmKernels& gemm_kernels() {

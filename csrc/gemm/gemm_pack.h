@@ -47,9 +47,9 @@ LW_INLINE bool has_rows_only(const Matrix<const T>& x) {
 // ---------------------------------------------------------------------------------------------
 
 // Rows [k0, k1) of one panel from a dense matrix, times scale; out is the panel's row k0.
-template <class T>
+template <class T, class S>
 static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64_t j0, T scale,
-                         T* out) {
+                         S* out) {
     constexpr int64_t width = Tile<T>::width;
 #ifdef LW_CORRUPT_COLUMN_TAIL
     const int64_t cols = b.cols - j0 < width ? b.cols - j0 - 1 : width;
@@ -102,6 +102,11 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
             visit_csr(b.csr, k, j0, j0 + cols, [&](int64_t j, T value) { out[j - j0] = value; });
         }
     }
+}
+
+static inline void pack_b_panel(const Operand<float>& b, int64_t k0, int64_t k1, int64_t j0,
+                                float scale, Bfloat16* out) {
+    pack_b_dense(b.dense, k0, k1, j0, scale, out);
 }
 
 // --- A, dense panels

@@ -5,10 +5,12 @@
 //   2^e x = x_0 + 2^-11 x_1,   error <= 2^-24 2^e |x|, or 2^-36 where that is more
 //
 // so 2^-24 |x| as long as the line's largest value is below 2^26 |x|. Binary values are x_0 alone
-// and exact. A block of lines notes whether it needs x_1: zeros that are left out change no bit.
-// A line that holds infinities or NaN has no such parts; its products are summed from the values.
+// and exact, and so are those of bfloat16 down to 2^-31 of the line's largest. A block of lines
+// notes whether it needs x_1: zeros that are left out change no bit. A line that holds infinities
+// or NaN has no such parts; its products are summed from the values.
 #pragma once
 
+#include "core/bfloat16.h"
 #include "core/cuda_launch.h"
 #include "core/operand.h"
 #include "gemm/gemm.h"
@@ -106,6 +108,7 @@ struct Packing {
     int64_t first, count;  // lines of x
     int64_t k, k_tail;
     Lines<T> to;
+    Storage storage = Storage::full;  // of the values of x, before they are split
 };
 
 // Line `line` of x at the packed position p of k.
@@ -117,7 +120,9 @@ LW_DEVICE T packed_value(const Packing<T>& a, int64_t line, int64_t p) {
     const int64_t k = in_tail ? p - tail : p, i = a.first + line;
     if (k >= (in_tail ? a.k_tail : a.k)) return T(0);
     const Operand<T>& x = in_tail ? a.tail : a.x;
-    const T value = a.lines_are_columns ? element(x, k, i) : element(x, i, k);
+    T value = a.lines_are_columns ? element(x, k, i) : element(x, i, k);
+    if constexpr (sizeof(T) == sizeof(float))
+        if (a.storage == Storage::bfloat16) value = round_to_bfloat16(value);
     return in_tail ? a.tail_scale * value : value;
 }
 

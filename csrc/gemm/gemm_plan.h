@@ -27,8 +27,9 @@ LW_INLINE int64_t sparse_capacity(int64_t lines, int64_t k) {
 }
 
 template <class T>
-static size_t packed_b_bytes(int64_t k, int64_t n) {
-    return padded(round_up(max_of(n, 1), Tile<T>::width) * k * static_cast<int64_t>(sizeof(T)));
+static size_t packed_b_bytes(int64_t k, int64_t n, Storage storage = Storage::full) {
+    const int64_t size = storage == Storage::full ? sizeof(T) : sizeof(Bfloat16);
+    return padded(round_up(max_of(n, 1), Tile<T>::width) * k * size);
 }
 
 // One block of rows of A: sparse where `panels` is null.
@@ -56,7 +57,7 @@ struct Plan {
     size_t table_bytes, a_block_bytes;
     size_t b_bytes;  // of all of B packed, where this call packs it, with the states of its panels
     size_t state_bytes;  // 0 where each task copies for itself what it reads in place
-    // Of one thread: its sums, its own rows or columns, a panel copied from B in place.
+    // Of one thread: its sums, its own rows or columns, a copy of a panel of B.
     size_t sums_bytes, copy_bytes, scratch_bytes;
     size_t bytes;
 };
@@ -177,7 +178,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     p.scratch_bytes = p.sums_bytes;
     if (p.own_rows) p.scratch_bytes += p.a_block_bytes;
     if (p.own_columns) p.scratch_bytes += packed_b_bytes<T>(k, min_of(p.block_cols, n));
-    p.copy_bytes = packed_b ? 0 : padded(p.depth * Tile<T>::width * size);
+    p.copy_bytes = padded(p.depth * Tile<T>::width * size);
     p.scratch_bytes += p.copy_bytes;
     const int64_t team = min_of(threads, p.row_blocks * p.col_blocks);
     p.table_bytes = padded(p.row_blocks * static_cast<int64_t>(sizeof(ABlock<T>)));

@@ -2,6 +2,7 @@
 // kept in scratch from one depth block to the next, so the blocking never shows in the result.
 #pragma once
 
+#include "core/bfloat16.h"
 #include "core/simd.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
@@ -23,6 +24,9 @@ struct Tile {
     // 2048 a side on Zen 3; 16 KiB, which stay in L1: 9%; 128 KiB: the same.
     static constexpr int64_t depth = 65536 / (width * sizeof(T));
 };
+// Rounded values, which tiles of float32 read.
+template <>
+struct Tile<Bfloat16> : Tile<float> {};
 
 // Columns of a task at most: what the epilogue's buffers hold of a row.
 constexpr int64_t max_segment = 256;
@@ -187,15 +191,15 @@ struct SparseAhead {
 // update against tiles that read packed panels (Zen 3). Tables of the sixteen sums of every four
 // rows in their place, looked up by four bits, were 5% faster at half ones and 10% slower below a
 // third: they fill L1.
-template <class T, int panels>
-static void stage_rows(uint64_t used, const Strip<T>* from, T* to) {
+template <class T, class S, int panels>
+static void stage_rows(uint64_t used, const Strip<S>* from, T* to) {
     constexpr int64_t width = Tile<T>::width;
     for (; used; used &= used - 1) {
         const int64_t k = __builtin_ctzll(used);
         T* const row = to + k * panels * width;
 #pragma GCC unroll 8
         for (int p = 0; p < panels; ++p) {
-            const T* const part = from[p].data + k * from[p].step;
+            const S* const part = from[p].data + k * from[p].step;
             store(row + p * width, load(part));
             store(row + p * width + lanes<T>, load(part + lanes<T>));
         }
@@ -206,8 +210,8 @@ static void stage_rows(uint64_t used, const Strip<T>* from, T* to) {
 // that where not the first chunk; b are rows of panels * width. Each line brings a step of `ahead`
 // into L2. Lines in the order of their number of ones, so that the CPU foresees where the loop over
 // them ends, were 4% slower: their sums are read in order now.
-template <class T, int panels, bool weighted>
-static void sparse_tile(const SparseChunk<T>& x, const T* b, SparseAhead<T> ahead, bool first,
+template <class T, class S, int panels, bool weighted>
+static void sparse_tile(const SparseChunk<T>& x, const T* b, SparseAhead<S> ahead, bool first,
                         const Sums<T>& s) {
     constexpr int64_t width = Tile<T>::width;
     constexpr int vectors = 2 * panels;
@@ -243,19 +247,20 @@ LW_INLINE uint64_t named_rows(const SparseChunk<T>& x) {
 }
 
 // The chunk against up to sparse_panels neighbouring panels of B, from[p] the rows of the p-th.
-template <class T, int panels = sparse_panels>
-static void sparse_strip(int64_t wanted, const SparseChunk<T>& x, const Strip<T>* from,
-                         const SparseAhead<T>& ahead, bool first, const Sums<T>& s) {
+template <class T, class S, int panels = sparse_panels>
+static void sparse_strip(int64_t wanted, const SparseChunk<T>& x, const Strip<S>* from,
+                         const SparseAhead<S>& ahead, bool first, const Sums<T>& s) {
     if constexpr (panels > 1)
-        if (wanted != panels) return sparse_strip<T, panels - 1>(wanted, x, from, ahead, first, s);
+        if (wanted != panels)
+            return sparse_strip<T, S, panels - 1>(wanted, x, from, ahead, first, s);
     const uint64_t used = named_rows(x);
     if (used == 0 && !first) return;
     alignas(64) T rows[word_bits * panels * Tile<T>::width];
-    stage_rows<T, panels>(used, from, rows);
+    stage_rows<T, S, panels>(used, from, rows);
     if (x.values)
-        sparse_tile<T, panels, true>(x, rows, ahead, first, s);
+        sparse_tile<T, S, panels, true>(x, rows, ahead, first, s);
     else
-        sparse_tile<T, panels, false>(x, rows, ahead, first, s);
+        sparse_tile<T, S, panels, false>(x, rows, ahead, first, s);
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

@@ -11,6 +11,9 @@
 //           means (Hinton 2010). PCD starts the sweeps at `chains` and leaves the new states there.
 // Random    purpose gibbs_hidden / gibbs_visible, step = random.step + s; row id = data row's id
 //           (CD) or chain_stream's (PCD).
+// Storage   bfloat16: every half-step reads w rounded to bfloat16, an error of at most 2^-8 |w_ji|
+//           in each weight (none in binary states): the bits of the call with rounded w, but that
+//           a step moves w itself. Half the bytes; one part a value on CUDA's tensor cores.
 // Interrupt leaves parameters and chains alone: both are written at the very end, without a stop.
 // Cost      (2k + 1) half-steps of 2 B D F FLOPs plus 4 B D F for dw, dense; sparse rows cost their
 //           density's share.
@@ -36,10 +39,11 @@ struct GibbsCdArgs {
     Matrix<const T> w;
     Vector<const T> b, a;
     int k = 1;
-    bool visible_means = false;  // the chain's visible states are means (CD only)
-    BitMatrix<uint64_t> chains;  // (C,D) in and out; words null: CD, start at v
-    RandomStream random;         // purpose ignored but for its layer bits
-    Matrix<T> dw;                // (F,D)
+    bool visible_means = false;       // the chain's visible states are means (CD only)
+    Storage storage = Storage::full;  // of w for the half-steps; bfloat16: float32 only
+    BitMatrix<uint64_t> chains;       // (C,D) in and out; words null: CD, start at v
+    RandomStream random;              // purpose ignored but for its layer bits
+    Matrix<T> dw;                     // (F,D)
     Vector<T> db, da;
     GibbsCdStep<T> step;
     void* workspace = nullptr;
@@ -71,6 +75,7 @@ struct GibbsShape {
     int64_t batch = 0;
     int64_t chains = 0;  // 0: CD, as many chains as data rows
     int64_t visible = 0, hidden = 0;
+    Storage storage = Storage::full;
 };
 
 template <class T>

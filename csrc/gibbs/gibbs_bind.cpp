@@ -47,6 +47,13 @@ void check_gibbs_sizes(const char* op, const GibbsShape& shape, DType dtype) {
                 dtype.bytes);
 }
 
+Storage storage_in(bool bfloat16) { return bfloat16 ? Storage::bfloat16 : Storage::full; }
+
+void check_storage(const char* op, Storage storage, DType dtype) {
+    if (storage == Storage::bfloat16 && dtype.bytes != sizeof(float))
+        throw type_error(op, ": bfloat16 must be False where arrays are float64; got True");
+}
+
 // The model and the rows it sees: v (B,D), w (F,D), b (D,), a (F,).
 struct ModelArrays {
     const OperandIn& v;
@@ -94,6 +101,7 @@ struct CdObjects {
 struct CdOptions {
     int k;
     bool visible_means;
+    Storage storage;
     RandomStream random;
 };
 
@@ -130,8 +138,9 @@ void cd(Call& call, const char* op, const CdObjects& o, CdOptions options, const
         const CdResults& results, const Momentum<double>* rule) {
     const BitsIn& chains = call.output_bits(o.chains, "chains");
     const int64_t hidden = x.w.shape[0], visible = x.w.shape[1];
-    const GibbsShape shape{x.v.rows, chains.rows, visible, hidden};
+    const GibbsShape shape{x.v.rows, chains.rows, visible, hidden, options.storage};
     check_gibbs_sizes(op, shape, call.dtype());
+    check_storage(op, options.storage, call.dtype());
     check_bits(chains, op, "chains", -1, visible);
     if (x.v.rows == 0 || (chains && chains.rows == 0))
         throw value_error(op, ": v and chains must have at least one row; got ", x.v.rows, " and ",
@@ -146,6 +155,7 @@ void cd(Call& call, const char* op, const CdObjects& o, CdOptions options, const
         set_model<T>(args, x);
         args.k = options.k;
         args.visible_means = options.visible_means;
+        args.storage = options.storage;
         args.chains = chains.view<uint64_t>();
         args.random = options.random;
         if (rule) {
@@ -161,11 +171,12 @@ void cd(Call& call, const char* op, const CdObjects& o, CdOptions options, const
     });
 }
 
-CdOptions cd_options(const char* op, py::handle k, bool visible_means, py::handle seed,
-                     py::handle step, py::handle layer) {
+CdOptions cd_options(const char* op, py::handle k, bool visible_means, bool bfloat16,
+                     py::handle seed, py::handle step, py::handle layer) {
     CdOptions options{};
     options.k = static_cast<int>(integer(k, op, "k", 1, std::numeric_limits<int32_t>::max()));
     options.visible_means = visible_means;
+    options.storage = storage_in(bfloat16);
     options.random.seed = seed_in(seed, op);
     options.random.step =
         static_cast<uint32_t>(integer(step, op, "step", 0, (int64_t{1} << 32) - options.k));
@@ -203,26 +214,26 @@ void def_cd(py::module_& m) {
     m.def(
         "gibbs_cd",
         [](py::object v, py::object w, py::object b, py::object a, py::object dw, py::object db,
-           py::object da, py::object k, bool visible_means, py::object chains, py::object seed,
-           py::object step, py::object layer, py::object rows, py::object workspace,
-           py::object num_threads) {
+           py::object da, py::object k, bool visible_means, bool bfloat16, py::object chains,
+           py::object seed, py::object step, py::object layer, py::object rows,
+           py::object workspace, py::object num_threads) {
             const char* op = "gibbs_cd";
             Call call(op, num_threads);
             const ModelArrays x = model_in(call, op, v, w, b, a);
             const CdResults out = results_in(call, op, dw, "dw", db, "db", da, "da");
             cd(call, op, {chains, rows, workspace},
-               cd_options(op, k, visible_means, seed, step, layer), x, out, nullptr);
+               cd_options(op, k, visible_means, bfloat16, seed, step, layer), x, out, nullptr);
         },
         py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::arg("dw"), py::arg("db"),
         py::arg("da"), py::arg("k") = 1, py::arg("visible_means") = false,
-        py::arg("chains") = py::none(), py::arg("seed") = 0, py::arg("step") = 0,
-        py::arg("layer") = 0, py::arg("rows") = 0, py::arg("workspace") = py::none(),
-        py::arg("num_threads") = py::none());
+        py::arg("bfloat16") = false, py::arg("chains") = py::none(), py::arg("seed") = 0,
+        py::arg("step") = 0, py::arg("layer") = 0, py::arg("rows") = 0,
+        py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
     m.def(
         "gibbs_cd_update",
         [](py::object v, py::object w, py::object b, py::object a, py::object w_velocity,
            py::object b_velocity, py::object a_velocity, double rate, double momentum,
-           double weight_decay, py::object k, bool visible_means, py::object chains,
+           double weight_decay, py::object k, bool visible_means, bool bfloat16, py::object chains,
            py::object seed, py::object step, py::object layer, py::object rows,
            py::object workspace, py::object num_threads) {
             const char* op = "gibbs_cd_update";
@@ -232,27 +243,28 @@ void def_cd(py::module_& m) {
             const CdResults velocity = results_in(call, op, w_velocity, "w_velocity", b_velocity,
                                                   "b_velocity", a_velocity, "a_velocity");
             cd(call, op, {chains, rows, workspace},
-               cd_options(op, k, visible_means, seed, step, layer), x, velocity, &rule);
+               cd_options(op, k, visible_means, bfloat16, seed, step, layer), x, velocity, &rule);
         },
         py::arg("v"), py::arg("w"), py::arg("b"), py::arg("a"), py::arg("w_velocity"),
         py::arg("b_velocity"), py::arg("a_velocity"), py::arg("rate"), py::arg("momentum") = 0.0,
         py::arg("weight_decay") = 0.0, py::arg("k") = 1, py::arg("visible_means") = false,
-        py::arg("chains") = py::none(), py::arg("seed") = 0, py::arg("step") = 0,
-        py::arg("layer") = 0, py::arg("rows") = 0, py::arg("workspace") = py::none(),
-        py::arg("num_threads") = py::none());
+        py::arg("bfloat16") = false, py::arg("chains") = py::none(), py::arg("seed") = 0,
+        py::arg("step") = 0, py::arg("layer") = 0, py::arg("rows") = 0,
+        py::arg("workspace") = py::none(), py::arg("num_threads") = py::none());
     m.def(
         "gibbs_cd_workspace",
         [](int64_t batch, int64_t chains, int64_t visible, int64_t hidden, const std::string& dtype,
-           py::object num_threads) {
+           py::object num_threads, bool bfloat16) {
             const char* op = "gibbs_cd_workspace";
             const Call call(op, num_threads);
-            const GibbsShape shape{batch, chains, visible, hidden};
+            const GibbsShape shape{batch, chains, visible, hidden, storage_in(bfloat16)};
             check_gibbs_sizes(op, shape, float_dtype(dtype, op));
+            check_storage(op, shape.storage, float_dtype(dtype, op));
             return Call::publish(
                 needed_workspace(Op::cd, float_dtype(dtype, op), shape, call.target()));
         },
         py::arg("batch"), py::arg("chains"), py::arg("visible"), py::arg("hidden"),
-        py::arg("dtype"), py::arg("num_threads") = py::none());
+        py::arg("dtype"), py::arg("num_threads") = py::none(), py::arg("bfloat16") = false);
 }
 
 template <template <class> class Args>

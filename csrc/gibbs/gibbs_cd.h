@@ -14,8 +14,9 @@ template <class T>
 static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Vector<T>& out,
                               const MomentumStep<T>& step, const Target& target);
 
-// Is w packed too where it is the second operand, whose rows are contiguous?
-static bool packs_rows();
+// Is w packed too where it is the second operand, whose rows are contiguous and could be read in
+// place?
+static bool packs_rows(Storage storage);
 
 static Status copy_bits(const BitMatrix<const uint64_t>& from, const BitMatrix<uint64_t>& to,
                         const Target& target);
@@ -47,17 +48,18 @@ static CdLayout cd_layout(GibbsShape s, const Target& target) {
         return start;
     };
     auto cells = [](int64_t rows, int64_t cols) { return static_cast<size_t>(rows * cols); };
-    l.packed_hidden = take(gemm.packed_b_bytes(s.visible, s.hidden));
-    l.packed_visible = take(packs_rows() ? gemm.packed_b_bytes(s.hidden, s.visible) : 0);
+    const bool rows = packs_rows(s.storage);
+    l.packed_hidden = take(gemm.packed_b_bytes(s.visible, s.hidden, s.storage));
+    l.packed_visible = take(rows ? gemm.packed_b_bytes(s.hidden, s.visible, s.storage) : 0);
     l.data_hidden = take(cells(s.batch, s.hidden) * sizeof(T));
     l.chain_hidden = take(cells(s.chains, s.hidden) * sizeof(T));
     l.hidden_bits = take(cells(s.chains, ceil_div(s.hidden, 64)) * 8);
     l.visible_bits = take(cells(s.chains, ceil_div(s.visible, 64)) * 8);
     l.visible_means = take(cells(s.chains, s.visible) * sizeof(T));
     l.gemm = at;
-    const int64_t rows = max_of(s.batch, s.chains);
-    const GemmShape products[] = {{rows, s.hidden, s.visible, 0, true},
-                                  {rows, s.visible, s.hidden, 0, packs_rows()},
+    const int64_t most = max_of(s.batch, s.chains);
+    const GemmShape products[] = {{most, s.hidden, s.visible, 0, true},
+                                  {most, s.visible, s.hidden, 0, rows},
                                   {s.hidden, s.visible, s.batch + s.chains, 0, false}};
     for (const GemmShape& product : products) {
         const size_t bytes = gemm.workspace(product, target);
@@ -96,8 +98,9 @@ struct CdRun {
         g.b.dense = to_hidden ? transposed(args.w) : args.w;
         if (to_hidden)
             g.packed_b = at<char>(layout.packed_hidden);
-        else if (packs_rows())
+        else if (packs_rows(args.storage))
             g.packed_b = at<char>(layout.packed_visible);
+        g.storage = args.storage;
         g.epilogue.bias = to_hidden ? args.a : args.b;
         g.epilogue.activation = Activation::sigmoid;
         g.mean = mean;
@@ -117,10 +120,10 @@ struct CdRun {
     Status pack_weights() const {
         const GemmFunctions<T>& gemm = gemm_functions<T>();
         const Matrix<const T>& w = args.w;
-        const Status status =
-            gemm.pack_b(dense_operand(transposed(w)), at<char>(layout.packed_hidden), target);
-        if (status != Status::ok || !packs_rows()) return status;
-        return gemm.pack_b(dense_operand(w), at<char>(layout.packed_visible), target);
+        const Status status = gemm.pack_b(dense_operand(transposed(w)), args.storage,
+                                          at<char>(layout.packed_hidden), target);
+        if (status != Status::ok || !packs_rows(args.storage)) return status;
+        return gemm.pack_b(dense_operand(w), args.storage, at<char>(layout.packed_visible), target);
     }
 
     // dw = (data_hidden' v - chain_hidden' chain_visible), each side over its own number of rows,
@@ -203,6 +206,7 @@ static Status cd(const GibbsCdArgs<T>& args, const Target& target) {
     shape.chains = args.chains.words ? args.chains.rows : shape.batch;
     shape.visible = args.w.cols;
     shape.hidden = args.w.rows;
+    shape.storage = args.storage;
     return CdRun<T>{args, target, shape, cd_layout<T>(shape, target)}.run();
 }
 

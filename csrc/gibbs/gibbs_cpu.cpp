@@ -53,7 +53,7 @@ static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Ve
 }
 
 // Sampled states, which are sparse, have tiles that read rows where they are.
-static bool packs_rows() { return false; }
+static bool packs_rows(Storage storage) { return storage == Storage::bfloat16; }
 
 static Status copy_bits(const BitMatrix<const uint64_t>& from, const BitMatrix<uint64_t>& to,
                         const Target&) {

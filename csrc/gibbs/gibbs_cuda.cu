@@ -38,7 +38,7 @@ static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Ve
     return LW_LAUNCH(target, mean_difference_kernel<T>, grid, x, y, out, step);
 }
 
-static bool packs_rows() { return true; }
+static bool packs_rows(Storage) { return true; }
 
 static Status copy_bits(const BitMatrix<const uint64_t>& from, const BitMatrix<uint64_t>& to,
                         const Target& target) {

@@ -80,7 +80,7 @@ static LarsLayout lars_layout(const LarsShape& shape, const Target& target) {
     l.width = round_up(d, lanes<double>);
     l.atoms = take(taker, k * l.width, sizeof(double));
     l.norms = take(taker, padded, sizeof(double));
-    l.packed_phi = take(taker, static_cast<int64_t>(gemm.packed_b_bytes(d, k)), 1);
+    l.packed_phi = take(taker, static_cast<int64_t>(gemm.packed_b_bytes(d, k, Storage::full)), 1);
     l.gram = take(taker, k * l.ld, sizeof(double));
     l.gram_gemm_bytes = gemm.workspace({k, k, d, 0, true}, target);
     l.threads = l.gram_gemm = taker.at;
@@ -132,8 +132,8 @@ struct LarsRun {
         const Matrix<const T>& phi = args.phi;
         copy_atoms(phi, k, d, [](int64_t i) { return i; }, atoms);
         const Matrix<const double> view{atoms, k, d, layout.width, 1};
-        Status status = gemm_functions<double>().pack_b(dense_operand(transposed(view)),
-                                                        at(layout.packed_phi), target);
+        Status status = gemm_functions<double>().pack_b(
+            dense_operand(transposed(view)), Storage::full, at(layout.packed_phi), target);
         if (status != Status::ok) return status;
         status = multiply_phi(view, gram, layout.ld, at(layout.gram_gemm), layout.gram_gemm_bytes,
                               target);

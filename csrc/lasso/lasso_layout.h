@@ -157,13 +157,15 @@ static LassoLayout lasso_layout(const LassoShape& shape, const Target& target) {
     }
     l.width = round_up(shape.features, lanes<double>);
     if (wide || narrow) l.atoms = take(taker, rows * l.width, sizeof(double));
-    const auto packed = static_cast<int64_t>(gemm.packed_b_bytes(shape.features, shape.atoms));
+    const auto packed =
+        static_cast<int64_t>(gemm.packed_b_bytes(shape.features, shape.atoms, Storage::full));
     l.packed_phi = take(taker, packed, 1);
     l.gram = take(taker, shape.atoms * l.ld, sizeof(T));
     l.gram_gemm_bytes = gemm.workspace({shape.atoms, shape.atoms, shape.features, 0, true}, target);
     const int64_t narrow_padded = round_up(max_of(shape.atoms, 1), block_width<float>);
     if (narrow) {
-        const auto bytes = gemm_functions<float>().packed_b_bytes(shape.features, shape.atoms);
+        const auto bytes =
+            gemm_functions<float>().packed_b_bytes(shape.features, shape.atoms, Storage::full);
         l.narrow.ld = narrow_padded + 16;
         l.narrow.norms = take(taker, shape.atoms, sizeof(double));
         l.narrow.scale = take(taker, shape.atoms, sizeof(double));

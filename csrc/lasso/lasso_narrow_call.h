@@ -70,8 +70,8 @@ struct NarrowCall {
         }
         narrow_copy(phi, scale, atoms);
         const Matrix<const float> columns = {atoms, d, k, 1, d};
-        return gemm_functions<float>().pack_b(dense_operand(columns), at<char>(l.packed_phi),
-                                              target);
+        return gemm_functions<float>().pack_b(dense_operand(columns), Storage::full,
+                                              at<char>(l.packed_phi), target);
     }
 
     // The correlations of a block of signals, in a thread's memory.

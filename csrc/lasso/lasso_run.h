@@ -39,7 +39,7 @@ struct LassoRun {
 
     Status make_gram() {
         const Matrix<const T>& phi = args.phi;
-        Status status = gemm_functions<T>().pack_b(dense_operand(transposed(phi)),
+        Status status = gemm_functions<T>().pack_b(dense_operand(transposed(phi)), Storage::full,
                                                    at<char>(layout.packed_phi), target);
         if (status != Status::ok) return status;
         T* gram = at<T>(layout.gram);

@@ -110,6 +110,7 @@ def gibbs_cd(
     da: _Array,
     k: int = 1,
     visible_means: bool = False,
+    bfloat16: bool = False,
     chains: _BitMatrix | None = None,
     seed: int = 0,
     step: int = 0,
@@ -131,6 +132,7 @@ def gibbs_cd_update(
     weight_decay: float = 0.0,
     k: int = 1,
     visible_means: bool = False,
+    bfloat16: bool = False,
     chains: _BitMatrix | None = None,
     seed: int = 0,
     step: int = 0,
@@ -146,6 +148,7 @@ def gibbs_cd_workspace(
     hidden: int,
     dtype: _Dtype,
     num_threads: _Where = None,
+    bfloat16: bool = False,
 ) -> int: ...
 def gibbs_free_energy(
     v: _Matrix,

@@ -65,6 +65,8 @@ def _visible(call: Drawn) -> None:
 def _cd_statistics(call: Drawn) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """dw, db, da and their bounds, at the end of the chain that the half-steps make."""
     v, w, b, a = call.arrays[:4]
+    if call.options["precision"] == "bfloat16":
+        w = ref_gemm.round_to_bfloat16(w)
     stream, model = call.options["rng"], v
     for sweep in range(call.options["k"]):
         step = {"returns": "sample", "rng": stream.at(step=stream.step + sweep)}

@@ -122,6 +122,62 @@ def test_cd_statistics_are_those_of_its_half_steps(backend, dtype, encoding, k, 
         _check_cd(got, v, model, rbm, dtype=dtype, case=(n, d, f))
 
 
+def _awkward_weights(rng, f, d):
+    """float32 weights with ties of the rounding, subnormal, huge and, in some rows, no numbers."""
+    w = (0.3 * rng.standard_normal((f, d))).astype(np.float32)
+    w[::3, ::2] = np.float32(1 + 2**-8) * np.float32(2.0) ** rng.integers(-20, 0)
+    w[::4, ::3] *= np.float32(1e-39)
+    w[::5, 1::4] = np.float32(3.4e38)
+    w[1::7, ::5] = np.nan
+    return w
+
+
+@pytest.mark.parametrize("encoding", harness.ENCODINGS)
+@pytest.mark.parametrize("special", [False, True])
+@pytest.mark.parametrize(("k", "visible"), [(1, "sample"), (3, "sample"), (2, "mean")])
+def test_bfloat16_has_the_bits_of_rounded_weights(backend, encoding, special, k, visible, rng):
+    for n, d, f in [*FEW_SHAPES, (65, 200, 90), (300, 70, 130), (7, 1100, 40)]:
+        rbm = harness.tiny_rbm(rng, f, d, np.float32)
+        w = _awkward_weights(rng, f, d) if special else rbm.w
+        v = harness.binary(rng, (n, d), np.float32)
+        if encoding == "dense" and visible == "mean":  # grey values: no block is sparse
+            v = rng.random((n, d)).astype(np.float32)
+        v, options = harness.encode(v, encoding), {"k": k, "rng": harness.stream()}
+        rounded = ops.round_to_bfloat16(w)
+        got = backend.gibbs_cd(v, w, rbm.b, rbm.a, visible=visible, precision="bfloat16", **options)
+        same = backend.gibbs_cd(v, rounded, rbm.b, rbm.a, visible=visible, **options)
+        assert all(harness.same_bits(x, y) for x, y in zip(got, same, strict=True))
+
+
+def test_bfloat16_is_for_float32(backend, rng):
+    rbm = harness.tiny_rbm(rng, 3, 4, np.float64)
+    with pytest.raises(
+        TypeError, match="^gibbs_cd: precision must be 'full' where arrays are floa"
+    ):
+        backend.gibbs_cd(np.eye(4), rbm.w, rbm.b, rbm.a, rng=harness.stream(), precision="bfloat16")
+
+
+@pytest.mark.parametrize("encoding", harness.ENCODINGS)
+@pytest.mark.parametrize("persistent", [False, True])
+def test_bfloat16_moves_the_weights_themselves(native, encoding, persistent, rng):
+    for n, d, f in [*FEW_SHAPES, (65, 200, 90)]:
+        v = harness.encode(harness.binary(rng, (n, d), np.float32), encoding)
+        start = ops.BitMatrix.pack(harness.binary(rng, (5, d), np.float32))
+        chains = [start.copy() if persistent else None for _ in range(2)]
+        fused = _parameters(rng, harness.tiny_rbm(rng, f, d, np.float32))
+        parts = [x.copy() for x in fused]
+        options = {"k": 2, "rng": harness.stream()}
+        native.gibbs_cd_update(v, *fused, chains=chains[0], precision="bfloat16", **RULE, **options)
+        w, *biases = parts[:3]
+        directions = native.gibbs_cd(
+            v, ops.round_to_bfloat16(w), *biases, chains=chains[1], **options
+        )
+        for x, velocity, direction in zip(parts[:3], parts[3:], directions, strict=True):
+            native.sgd_momentum(x, velocity, direction, **RULE)
+        assert all(harness.same_bits(x, y) for x, y in zip(fused, parts, strict=True))
+        assert not persistent or np.array_equal(chains[0].words, chains[1].words)
+
+
 @pytest.mark.parametrize("layout", harness.LAYOUTS)
 def test_cd_takes_any_strides(native, dtype, layout, rng):
     rbm = harness.tiny_rbm(rng, 19, 35, dtype)

@@ -53,10 +53,13 @@ def binary(rng):
         (nn.CD(1, visible="mean"), 0.15, 60),
         # Six separate modes: chains have time to wander between them only at a small rate.
         (nn.PCD(5, n_chains=100), 0.02, 200),
+        (nn.CD(5, precision="bfloat16"), 0.15, 60),
+        (nn.PCD(5, n_chains=100, precision="bfloat16"), 0.02, 200),
     ],
 )
 def test_training_approaches_the_entropy_of_a_known_distribution(learning, rate, n_iter):
-    x = bars(240, np.random.default_rng(0))
+    dtype = np.float32 if learning.precision == "bfloat16" else np.float64
+    x = bars(240, np.random.default_rng(0)).astype(dtype)
     entropy = -np.log(6)  # six images, equally likely
     scores = []
     for epochs in (0, n_iter // 2, n_iter):

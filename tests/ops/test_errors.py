@@ -255,6 +255,7 @@ def test_sparse_matrices_are_canonical_csr_of_floats(op, name):
         ("gibbs_cd", {"rng": None}, TypeError, "rng must be a Philox"),
         ("gibbs_cd", {"rng": Philox(0, 2**32 - 1), "k": 2}, ValueError, r"rng.step \+ k"),
         ("gibbs_cd", {"visible": "both"}, ValueError, "visible must be one of sample, mean"),
+        ("gibbs_cd", {"precision": "half"}, ValueError, "precision must be one of full, bfloat16"),
         ("gibbs_cd", {"v": array(0, 3)}, ValueError, "v must have at least one row"),
         (
             "gibbs_cd",

@@ -84,3 +84,22 @@ def test_gemm_bound_covers_the_error_of_float32(activation, rng):
 def test_unknown_activation_is_refused(function):
     with pytest.raises(ValueError, match="none, sigmoid, relu, softplus, tanh.*'elu'"):
         function(np.zeros(1), "elu")
+
+
+def test_bfloat16_is_the_nearest_with_ties_to_even():
+    x = np.array([1.0, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-8 + 2**-20, -3e-39, 0.0], np.float32)
+    expected = [1.0, 1.0, 1 + 2**-6, 1 + 2**-7, -2.93873588e-39, 0.0]
+    np.testing.assert_allclose(ref.round_to_bfloat16(x), np.float32(expected), rtol=1e-7)
+    assert ref.round_to_bfloat16(np.float32(3.4e38)) == np.inf
+    assert ref.round_to_bfloat16(-np.inf) == -np.inf
+    nan = np.array([0x7F800001, 0xFFFFFFFF], np.uint32).view(np.float32)
+    assert np.isnan(ref.round_to_bfloat16(nan)).all()
+
+
+def test_bfloat16_keeps_what_it_has_given_and_moves_the_rest_little(rng):
+    x = (rng.normal(size=1000) * np.exp(rng.uniform(-60, 60, 1000))).astype(np.float32)
+    rounded = ref.round_to_bfloat16(x)
+    assert np.array_equal(ref.round_to_bfloat16(rounded), rounded)
+    assert (rounded.view(np.uint32) & 0xFFFF == 0).all()
+    error = abs(rounded.astype(float) - x) / abs(x)
+    assert 2**-9 < error.max() <= 2**-8

@@ -57,6 +57,7 @@ def gibbs_cd(
     visible: str = "sample",
     chains: BitMatrix | None = None,
     chain_rng: Philox | None = None,
+    precision: str = "full",
     num_threads: int | None = None,
     workspace: Workspace | None = None,
 ) -> CDStatistics:
@@ -88,6 +89,12 @@ def gibbs_cd(
         here.
     chain_rng : Philox, optional
         Stream of the persistent chains; by default `rng` with row ids 0 to C - 1.
+    precision : {"full", "bfloat16"}
+        How the half-steps read float32 weights: as they are, or rounded to bfloat16, which moves
+        each by at most ``2**-8 * abs(w)`` and halves the bytes of the copies that they read. 0/1
+        states are exact either way and sums are float32: the result is, bit for bit, that for
+        rounded `w`. It pays where reading weights is what takes the time: few rows, many sweeps,
+        a GPU.
     num_threads, workspace
         As for `gemm`.
 
@@ -99,7 +106,8 @@ def gibbs_cd(
     Raises
     ------
     TypeError, ValueError, MemoryError
-        As for `gemm`; ValueError also for `k` below 1, no rows, or persistent chains of means.
+        As for `gemm`; ValueError also for `k` below 1, no rows, or persistent chains of means;
+        TypeError also for bfloat16 beside float64 arrays.
 
     References
     ----------
@@ -121,15 +129,16 @@ def gibbs_cd(
     array([0.333, 0.333, 0.333])
     """
     call = _CD(v, w, b, a, chains)
-    k, stream = _check_cd(call, k, visible, rng, chains, chain_rng)
+    k, stream = _check_cd(call, k, visible, rng, chains, chain_rng, precision)
     if use_reference():
         v, w, b, a, chains = call.on_host()
         found = reference.gibbs_cd(
-            v, w, b, a, k=k, rng=rng, visible=visible, chains=chains, chain_rng=stream
-        )
+            v, w, b, a, k=k, rng=rng, visible=visible, chains=chains, chain_rng=stream,
+            precision=precision,
+        )  # fmt: skip
         return CDStatistics(*map(call.result, found))
     statistics = CDStatistics(call.empty("F", "D"), call.empty("D"), call.empty("F"))
-    options = _cd_options(call, k, visible, stream, num_threads, workspace)
+    options = _cd_options(call, k, visible, stream, precision, num_threads, workspace)
     core().gibbs_cd(*call.operands[:4], *statistics, *options)
     return statistics
 
@@ -151,14 +160,15 @@ def gibbs_cd_update(
     visible: str = "sample",
     chains: BitMatrix | None = None,
     chain_rng: Philox | None = None,
+    precision: str = "full",
     num_threads: int | None = None,
     workspace: Workspace | None = None,
 ) -> None:
     """Take one training step of CD-k or PCD, in place.
 
     The same bits as `gibbs_cd` and `sgd_momentum` one after the other, without the gradient going
-    through memory. Biases do not decay. Ctrl-C leaves the parameters as they were or as they
-    should be.
+    through memory. Biases do not decay. Whatever the precision of the half-steps, it is `w` itself
+    that moves. Ctrl-C leaves the parameters as they were or as they should be.
 
     Parameters
     ----------
@@ -178,7 +188,7 @@ def gibbs_cd_update(
         Share of the last step that is kept.
     weight_decay : float, default 0
         ``w_velocity <- momentum w_velocity + rate (dw - weight_decay w)``.
-    k, rng, visible, chains, chain_rng
+    k, rng, visible, chains, chain_rng, precision
         As for `gibbs_cd`.
     num_threads, workspace
         As for `gemm`.
@@ -204,18 +214,18 @@ def gibbs_cd_update(
     array([-49., -49., -49.])
     """
     call = _CD_UPDATE(v, w, b, a, w_velocity, b_velocity, a_velocity, chains)
-    k, stream = _check_cd(call, k, visible, rng, chains, chain_rng)
+    k, stream = _check_cd(call, k, visible, rng, chains, chain_rng, precision)
     check_numbers("gibbs_cd_update", rate=rate, momentum=momentum, weight_decay=weight_decay)
     if use_reference():
         *host, chains = call.on_host()
         reference.gibbs_cd_update(
             *host, rate=rate, momentum=momentum, weight_decay=weight_decay, k=k, rng=rng,
-            visible=visible, chains=chains, chain_rng=stream,
+            visible=visible, chains=chains, chain_rng=stream, precision=precision,
         )  # fmt: skip
         for operand, values in zip(call.operands[1:7], host[1:], strict=True):
             call.store(operand, values)
         return
-    options = _cd_options(call, k, visible, stream, num_threads, workspace)
+    options = _cd_options(call, k, visible, stream, precision, num_threads, workspace)
     core().gibbs_cd_update(*call.operands[:7], rate, momentum, weight_decay, *options)
 
 
@@ -226,11 +236,17 @@ def _check_cd(
     rng: Philox,
     chains: BitMatrix | None,
     chain_rng: Philox | None,
+    precision: str,
 ) -> tuple[int, Philox]:
     """Check all but the arrays; give the number of sweeps as an int, and the chains' stream."""
     op = call.op
     k = check_integer(op, "k", k, 1, 2**31 - 1)
     check_choice(op, "visible", visible, ("sample", "mean"))
+    check_choice(op, "precision", precision, ("full", "bfloat16"))
+    if precision != "full" and call.dtype != "float32":
+        raise TypeError(
+            f"{op}: precision must be 'full' where arrays are {call.dtype}; got {precision!r}"
+        )
     if chains is not None and visible != "sample":
         raise ValueError(
             f"{op}: visible must be 'sample' with chains, which hold 0/1 states; "
@@ -257,16 +273,18 @@ def _cd_options(
     k: int,
     visible: str,
     stream: Philox,
+    precision: str,
     num_threads: int | None,
     workspace: Workspace | None,
 ) -> tuple[Any, ...]:
     """Give the last arguments of both compiled forms, by position as in `run_gemm`."""
     sizes = call.sizes
     where = call.where(num_threads)
+    rounded = precision == "bfloat16"
     nbytes = core().gibbs_cd_workspace(
-        sizes["N"], sizes.get("C", 0), sizes["D"], sizes["F"], call.dtype, where
+        sizes["N"], sizes.get("C", 0), sizes["D"], sizes["F"], call.dtype, where, rounded
     )
     return (
-        k, visible == "mean", call.operands[-1], stream.seed, stream.step, stream.layer,
+        k, visible == "mean", rounded, call.operands[-1], stream.seed, stream.step, stream.layer,
         call.rows(stream), call.scratch(nbytes, workspace), where,
     )  # fmt: skip

@@ -283,3 +283,30 @@ def pack_bits(x: Float) -> NDArray[np.uint64]:
     padded[:, :columns] = x != 0
     packed = np.packbits(padded, axis=1, bitorder="little")
     return packed.view("<u8").astype(np.uint64, copy=False)
+
+
+def round_to_bfloat16(x: Any) -> NDArray[np.float32]:
+    """Round to the nearest bfloat16, ties to even.
+
+    A bfloat16 is the upper half of a float32: its range, with 8 significant bits. So a normal
+    number moves by at most ``2**-8`` of itself; beyond the largest it becomes infinite.
+
+    Parameters
+    ----------
+    x : array_like
+        Taken as float32.
+
+    Returns
+    -------
+    ndarray of the shape of `x`, float32
+
+    Examples
+    --------
+    >>> round_to_bfloat16([1.0, 1.003, 1.004])
+    array([1.       , 1.       , 1.0078125], dtype=float32)
+    """
+    x = np.asarray(x, np.float32)
+    bits = x.view(np.uint32)
+    nearest = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+    rounded = np.where(np.isnan(x), bits | np.uint32(0x400000), nearest) & np.uint32(0xFFFF0000)
+    return rounded.view(np.float32)

@@ -32,7 +32,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from layerwise.reference.dense import sgd_momentum
-from layerwise.reference.gemm import Float, add_noise, densify, pack_bits, sigmoid, softplus
+from layerwise.reference.gemm import (
+    Float,
+    add_noise,
+    densify,
+    pack_bits,
+    round_to_bfloat16,
+    sigmoid,
+    softplus,
+)
 from layerwise.reference.philox import Purpose
 
 
@@ -153,6 +161,7 @@ def gibbs_cd(
     visible: str = "sample",
     chains: Any = None,
     chain_rng: Any = None,
+    precision: str = "full",
 ) -> CDStatistics:
     """Statistics of contrastive divergence: ``dw = E_data[h v'] - E_model[h v']``.
 
@@ -178,6 +187,8 @@ def gibbs_cd(
         States of the persistent chains: read, and overwritten with the new states.
     chain_rng : object like ``rng``, optional
         Stream of the persistent chains; by default ``rng`` with row ids 0 .. C-1.
+    precision : {"full", "bfloat16"}
+        Whether the half-steps read w as it is or rounded (`round_to_bfloat16`).
 
     Returns
     -------
@@ -200,6 +211,8 @@ def gibbs_cd(
             "gibbs_cd: visible='sample' required with chains, which hold 0/1 states; "
             f"visible={visible!r} received"
         )
+    if precision == "bfloat16":
+        w = round_to_bfloat16(w)
     data = densify(v)
     h_data = gibbs_hidden(data, w, a)
     start, stream = (data, rng) if chains is None else (densify(chains), chain_rng or at(rng, 0, 0))

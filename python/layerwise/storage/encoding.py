@@ -117,7 +117,7 @@ def describe(value: Any) -> str:
     >>> describe((1, 0.5))
     '{"tuple": [1, 0.5]}'
     >>> describe(nn.CD(k=3))
-    '{"object": ["CD", {"k": 3, "visible": "sample"}]}'
+    '{"object": ["CD", {"k": 3, "visible": "sample", "precision": "full"}]}'
     >>> describe(len)
     'builtin_function_or_method'
     """

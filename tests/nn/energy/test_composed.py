@@ -28,6 +28,26 @@ def test_equal_weights_give_the_statistics_of_the_kernel(rng, encode, k, visible
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
+def test_equal_weights_give_the_statistics_of_the_kernel_for_rounded_weights(rng):
+    p = tiny(rng, 70, 33, scale=0.2)
+    p = nn.Parameters(*(x.astype(np.float32) for x in (p.w, p.b, p.a)))
+    v = rng.integers(0, 2, (9, 70)).astype(np.float32)
+    options = {"k": 2, "rng": Philox(3), "precision": "bfloat16"}
+    expected = ops.gibbs_cd(v, p.w, p.b, p.a, **options)
+    found = nn.composed_cd(PAIR, v, p, weight=np.ones(9), **options)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    plain = ops.gibbs_cd(v, p.w, p.b, p.a, k=2, rng=Philox(3))
+    assert not np.allclose(plain.dw, expected.dw, rtol=1e-5, atol=1e-6)
+
+
+def test_rounded_weights_are_for_float32(rng):
+    with pytest.raises(TypeError, match="precision must be 'full' where weights are float64"):
+        nn.composed_cd(
+            PAIR, np.eye(4), tiny(rng), k=1, rng=Philox(0), precision="bfloat16", weight=np.ones(4)
+        )
+
+
 def test_equal_weights_move_persistent_chains_as_the_kernel_does(rng):
     p = tiny(rng, 70, 33, scale=0.2)
     v = rng.random((9, 70))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def composed_cd(
     visible: str = "sample",
     chains: BitMatrix | None = None,
     chain_rng: Philox | None = None,
+    precision: str = "full",
     weight: np.ndarray | None = None,
     dropout: float = 0.0,
     workspace: Workspace | None = None,
@@ -39,7 +41,7 @@ def composed_cd(
 
     Parameters
     ----------
-    pair, v, p, k, rng, visible, chains, chain_rng, workspace
+    pair, v, p, k, rng, visible, chains, chain_rng, precision, workspace
         As for `layerwise.ops.gibbs_cd`, whose random numbers are drawn; `chains` are overwritten.
     weight : ndarray of shape (N,), optional
     dropout : float, default 0.0
@@ -66,6 +68,12 @@ def composed_cd(
     array([0.25, 0.75])
     """
     n, dtype = v.shape[0], p.w.dtype
+    if precision == "bfloat16":
+        if dtype != np.float32:
+            raise TypeError(
+                f"composed_cd: precision must be 'full' where weights are {dtype}; got 'bfloat16'"
+            )
+        p = replace(p, w=ops.round_to_bfloat16(p.w))
     s = np.ones(n, dtype) if weight is None else weight.astype(dtype)
     mask = _mask(rng, dropout, (n, len(p.a)), dtype)
     data = _phase(v, pair.hidden(v, p, workspace=workspace), s, mask)

@@ -25,6 +25,11 @@ def _check_sweeps(op: str, k: int) -> None:
         raise ValueError(f"{op}: k must be an integer >= 1; got {k}")
 
 
+def _check_precision(op: str, precision: str) -> None:
+    if precision not in ("full", "bfloat16"):
+        raise ValueError(f"{op}: precision must be 'full' or 'bfloat16'; got {precision!r}")
+
+
 class LearningRule(ABC):
     """Estimates the gradient of the log-likelihood on a minibatch.
 
@@ -100,6 +105,9 @@ class CD(LearningRule):
     visible : {"sample", "mean"}, default "sample"
         Whether the chain's visible states are samples or probabilities. Hidden states are
         samples, but for the last update, which uses probabilities.
+    precision : {"full", "bfloat16"}, default "full"
+        Whether the half-steps read the weights as they are or rounded to bfloat16, for float32
+        data (`layerwise.ops.gibbs_cd`). What is learnt stays float32.
 
     References
     ----------
@@ -112,14 +120,16 @@ class CD(LearningRule):
     --------
     >>> from layerwise.nn import CD
     >>> CD(k=3)
-    CD(k=3, visible='sample')
+    CD(k=3, visible='sample', precision='full')
     """
 
     k: int = 1
     visible: str = "sample"
+    precision: str = "full"
 
     def __post_init__(self) -> None:
         _check_sweeps("CD", self.k)
+        _check_precision("CD", self.precision)
         if self.visible not in ("sample", "mean"):
             raise ValueError(f"CD: visible must be 'sample' or 'mean'; got {self.visible!r}")
 
@@ -134,7 +144,7 @@ class CD(LearningRule):
 
     def sampling(self, rng: Philox, state: dict[str, Any]) -> dict[str, Any]:
         """Run k sweeps from the data, chain n on the stream of data row n."""
-        return {"k": self.k, "visible": self.visible, "rng": rng}
+        return {"k": self.k, "visible": self.visible, "rng": rng, "precision": self.precision}
 
 
 @register
@@ -149,6 +159,8 @@ class PCD(LearningRule):
     n_chains : int, optional
         Chains; by default one a row of a batch. Each phase is averaged over its own rows, so any
         number is right and a larger one makes the estimate quieter.
+    precision : {"full", "bfloat16"}, default "full"
+        As for `CD`.
 
     References
     ----------
@@ -159,14 +171,16 @@ class PCD(LearningRule):
     --------
     >>> from layerwise.nn import PCD
     >>> PCD(k=5, n_chains=100)
-    PCD(k=5, n_chains=100)
+    PCD(k=5, n_chains=100, precision='full')
     """
 
     k: int = 1
     n_chains: int | None = None
+    precision: str = "full"
 
     def __post_init__(self) -> None:
         _check_sweeps("PCD", self.k)
+        _check_precision("PCD", self.precision)
         if self.n_chains is not None and (
             isinstance(self.n_chains, bool) or not hasattr(self.n_chains, "__index__")
         ):
@@ -187,7 +201,13 @@ class PCD(LearningRule):
     def sampling(self, rng: Philox, state: dict[str, Any]) -> dict[str, Any]:
         """Run k sweeps from the chains, which are overwritten."""
         chains: BitMatrix = state["chains"]
-        return {"k": self.k, "rng": rng, "chains": chains, "chain_rng": rng.at(rows=0)}
+        return {
+            "k": self.k,
+            "rng": rng,
+            "chains": chains,
+            "chain_rng": rng.at(rows=0),
+            "precision": self.precision,
+        }
 
 
 @register
@@ -211,7 +231,7 @@ class Dropout(LearningRule):
     --------
     >>> from layerwise.nn import CD, Dropout
     >>> Dropout(CD(), 0.5)
-    Dropout(rule=CD(k=1, visible='sample'), rate=0.5)
+    Dropout(rule=CD(k=1, visible='sample', precision='full'), rate=0.5)
     """
 
     rule: LearningRule
