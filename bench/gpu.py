@@ -3,7 +3,8 @@
     python bench/gpu.py [--size 4096] [--json FILE]
 
 A product of real matrices, one with a binary left side, and one CD-1 update with sampled states,
-momentum and weight decay on both sides. Every result is checked against float64 before it is timed;
+momentum and weight decay on both sides; beside it the update whose half-steps round the weights to
+bfloat16, which the ratio leaves aside. Every result is checked against float64 before it is timed;
 a figure is the median of runs between CUDA events, torch's and layerwise's alternating. The last
 column is how far from float64 each is, relative to the sum of magnitudes. No GPU has run it so far.
 """
@@ -70,17 +71,19 @@ class TorchRbm(Rbm):
 
 
 class LayerwiseRbm(Rbm):
-    def __init__(self, torch: Any, v: Any, size: int) -> None:
+    def __init__(self, torch: Any, v: Any, size: int, precision: str = "full") -> None:
         from layerwise import ops
 
         super().__init__(torch, v, size)
         self.ops, self.workspace, self.steps = ops, ops.Workspace(), 0
+        self.precision = precision
         self.bits = ops.BitMatrix.pack(v).to(v)
 
     def step(self) -> None:
         self.ops.gibbs_cd_update(
             self.bits, *self.parameters(), *self.velocities, rate=RATE, momentum=MOMENTUM,
             weight_decay=DECAY, rng=self.ops.Philox(0, step=self.steps), workspace=self.workspace,
+            precision=self.precision,
         )  # fmt: skip
         self.steps += 1
 
@@ -154,7 +157,11 @@ def products(torch: Any, size: int) -> list[dict[str, Any]]:
 
 def cd(torch: Any, size: int) -> dict[str, Any]:
     v = (torch.rand(size, size, device="cuda") < DENSITY).float()
-    rbms = {"torch": TorchRbm(torch, v, size), "layerwise": LayerwiseRbm(torch, v, size)}
+    rbms = {
+        "torch": TorchRbm(torch, v, size),
+        "layerwise": LayerwiseRbm(torch, v, size),
+        "with bfloat16 weights": LayerwiseRbm(torch, v, size, "bfloat16"),
+    }
     for rbm in rbms.values():
         check_rbm(torch, rbm)
     steps: dict[str, Callable[[], Any]] = {name: rbm.step for name, rbm in rbms.items()}

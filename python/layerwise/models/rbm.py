@@ -109,8 +109,9 @@ class RBM(Sampler, SparseTransformer):
     Attributes
     ----------
     components_ : ndarray of shape (n_components, n_features)
-        Weights W, of the dtype of the data: float32 data train in float32, other types of array
-        in float64, a `layerwise.ops.BitMatrix` in float32.
+        Weights W, of the dtype of the data: float32 data train in float32, a
+        `layerwise.ops.BitMatrix` too, other types of array (bool and integers among them, as in
+        scikit-learn) in float64, which takes twice the time.
     intercept_hidden_ : ndarray of shape (n_components,)
         Hidden biases a.
     intercept_visible_ : ndarray of shape (n_features,)
