@@ -192,14 +192,13 @@ static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next
 }
 
 // The sums grow in s, where those of the first `whole` columns, a multiple of the width, end in
-// `result`. pack_rows(k0, k1) is called before k from k0 to k1 is read, pack_columns(q, k0, k1)
-// before panel q is; later(k, depth) says what is read once all panels are done, and then k on. The
-// panels are taken from `first_panel` on, around.
-template <class T, class S, class PackRows, class PackColumns, class Later>
+// `result`. task.pack_rows(k0, k1) is called before k from k0 to k1 is read, task.pack_panel(q, k0,
+// k1) before panel q is; task.later(k, depth) says what is read once all panels are done, and then
+// k on. The panels are taken from `first_panel` on, around.
+template <class T, class S, class Task>
 static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& b, int64_t rows,
                         int64_t cols, const Sums<T>& s, int64_t whole, const Sums<T>& result,
-                        int64_t first_panel, const PackRows& pack_rows,
-                        const PackColumns& pack_columns, const Later& later) {
+                        int64_t first_panel, const Task& task) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
 #ifdef LW_CORRUPT_K_TAIL
@@ -215,15 +214,15 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& 
         const int64_t depth = min_of(p.depth, k_end - k);
         const bool last = k + depth >= k_end;
         const Depth d = {k, depth, block, last ? 0 : k + depth, last ? 0 : block + 1};
-        pack_rows(k, k + depth);
+        task.pack_rows(k, k + depth);
         Panels<T> strips = a;
         if (p.own_rows) strips.packed_k = depth, strips.first_k = k;
-        Regions<T> regions = later(d.next_k, min_of(p.depth, k_end - d.next_k));
+        Regions<T> regions = task.later(d.next_k, min_of(p.depth, k_end - d.next_k));
         for (int64_t done = 0; done < panels; ++done) {
             const int64_t q = (first_panel + done) % panels, next_q = (q + 1) % panels;
             const Sums<T>& to = !last || q * width >= whole ? s : result;
             const bool end = done + 1 == panels;
-            pack_columns(q, k, k + depth);
+            task.pack_panel(q, k, k + depth);
             const Region<T> next_b =
                 panel_region(b, next_q, end ? d.next_k : k, depth, end ? d.next_block : block);
             dense_panel(p, d, q, next_b, strips, regions, done, b, rows, s.at(0, q * width),

@@ -1,0 +1,173 @@
+// A chunk of C as independent tasks, each a block of rows against a block of columns.
+#pragma once
+
+#include "gemm/gemm_block.h"
+#include "gemm/gemm_epilogue.h"
+#include "gemm/gemm_operands.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+// Of the first `cols` columns of a block, those that tiles read in place: they fill panels.
+template <class T>
+LW_INLINE int64_t columns_in_place(const Plan& p, int64_t cols) {
+    return p.b_in_place ? cols / Tile<T>::width * Tile<T>::width : 0;
+}
+
+// What the task of rows [i, i + rows) packs after its depth block before k; the first is of the
+// next task.
+template <class T>
+static Region<T> later_rows(const GemmArgs<T>& g, int64_t i, int64_t rows, int64_t k,
+                            int64_t depth) {
+    if (k == 0) i += rows;
+    if (g.a.encoding != Encoding::dense || i >= g.a.dense.rows || k >= g.a.dense.cols) return {};
+    const Matrix<const T>& a = g.a.dense;
+    const T* const data = a.data + i * a.row_stride + k * a.col_stride;
+    if (a.col_stride == 1) return rows_region(data, a.row_stride, rows, depth);
+    if (a.row_stride == 1) return rows_region(data, a.col_stride, depth, rows);
+    return {};
+}
+
+// Columns [j, j + cols) of rows [i, i + rows) of a matrix, if it is there.
+template <class T>
+static Region<T> region_of(const Matrix<T>& x, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+    if (!x.data || x.col_stride != 1) return {};
+    const T* const data = x.data + i * x.row_stride + j;
+    return rows_region(data, x.row_stride, rows, cols);
+}
+
+// The sums are the result: their last depth block can leave them where they belong. Not all of them
+// grow there, since rows of C may be a power of two apart: 3% at 2048^3.
+template <class T>
+static bool is_plain(const GemmArgs<T>& g) {
+    const Epilogue<T>& e = g.epilogue;
+    return e.alpha == T(1) && e.beta == T(0) && !e.bias.data && e.activation == Activation::none &&
+           e.noise == Noise::none && !e.step.w.data && g.mean.col_stride == 1;
+}
+
+// B packed, or room for those columns that the first tile to read them packs.
+template <class T, class S>
+struct PackedB {
+    const S* panels = nullptr;
+    T* room = nullptr;
+    uint8_t* states = nullptr;
+};
+
+// A block of C: its sums over all of k, then the epilogue. What tasks pack for themselves, rows or
+// columns, they pack a depth block at a time before tiles read it.
+template <class T, class S>
+struct Task {
+    static constexpr int64_t width = Tile<T>::width;
+
+    const GemmArgs<T>& g;
+    const Plan& p;
+    const PackedB<T, S>& b;        // of the chunk that begins at column j0
+    int64_t i, rows, j0, j, cols;  // rows from i, columns from j0 + j
+    Sums<T> sums;
+    T* own;   // memory for own rows or columns
+    T* copy;  // and for a panel
+    int64_t in_place = columns_in_place<T>(p, cols);
+
+    S* own_columns() const { return reinterpret_cast<S*>(own); }
+
+    void pack_rows(int64_t k0, int64_t k1) const {
+        if (p.own_rows && !p.a_in_place) pack_a_rows(g, p.height, i, rows, k0, k1, own);
+    }
+
+    // Of its columns [first, first + n).
+    void pack_columns(int64_t first, int64_t n, int64_t k0, int64_t k1) const {
+        if (p.own_columns && first >= in_place)
+            pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + first, n,
+                         own_columns() + first * p.k);
+    }
+
+    void pack_panel(int64_t q, int64_t k0, int64_t k1) const {
+        pack_columns(q * width, min_of(width, cols - q * width), k0, k1);
+    }
+
+    // What is read once all panels are done, and then k on: the next rows of A, or, at the end,
+    // what the epilogue moves.
+    Regions<T> later(int64_t k, int64_t depth) const {
+        Regions<T> regions;
+        if (p.own_rows && !p.a_in_place) regions.of[0] = later_rows(g, i, rows, k, depth);
+        if (k > 0) return regions;
+        const MomentumStep<T>& step = g.epilogue.step;
+        regions.of[1] = region_of(step.w, i, rows, j0 + j, cols);
+        regions.of[2] = region_of(step.velocity, i, rows, j0 + j, cols);
+        return regions;
+    }
+
+    Columns<T, S> columns() const {
+        Columns<T, S> found;
+        found.panels.packed = p.own_columns ? own_columns() : b.panels + j * p.k;
+        found.panels.packed_k = p.k;
+        found.copy = copy;
+        if (in_place > 0) found.panels.leave_in(g.b.dense, j0 + j, in_place);
+        if (in_place > 0 && b.states) {
+            found.shared = b.room + j * p.k;
+            found.states = b.states + j / width;
+            found.ld = ceil_div(p.n, width);
+        }
+        if (p.own_columns && g.b.encoding == Encoding::dense && g.b.dense.row_stride == 1) {
+            found.source = g.b.dense;
+            found.source.data += (j0 + j) * g.b.dense.col_stride;
+            found.source.cols = cols;
+        }
+        return found;
+    }
+
+    // Panels of B are shared by packing them where they are left in place: each of the team begins
+    // elsewhere.
+    void run(const ABlock<T>& a, bool plain, int64_t thread, int64_t team) const {
+        const int64_t whole = plain ? cols / width * width : 0;
+        Sums<T> result = sums;
+        if (plain) result = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
+        const Columns<T, S> across = columns();
+        if (a.panels) {
+            Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
+            if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, rows);
+            const int64_t first = across.states ? ceil_div(cols, width) * thread / team : 0;
+            dense_block(p, lines, across, rows, cols, sums, whole, result, first, *this);
+        } else {
+            pack_columns(in_place, cols - in_place, 0, p.k);
+            const auto next = [](int64_t, const SparseAhead<S>& ahead) { return ahead; };
+            sparse_block(a.sparse, across.panels, 0, whole, result, next);
+            sparse_block(a.sparse, across.panels, whole, cols, sums.at(0, whole), next);
+        }
+        finish_block(g, i, rows, j0 + j + whole, cols - whole, sums.data + whole, sums.ld);
+    }
+};
+
+// Rows [i0, i0 + p.m), columns [j0, j0 + p.n) of C.
+template <class T, class S>
+static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t j0,
+                        const PackedB<T, S>& b, char* memory, const Target& target) {
+    auto* blocks = reinterpret_cast<ABlock<T>*>(memory);
+    char* a_memory = memory + p.table_bytes;
+    char* scratch = a_memory + static_cast<size_t>(p.shared_blocks) * p.a_block_bytes;
+    const Status packed = pack_shared_rows(g, p, i0, blocks, a_memory, target);
+    if (packed != Status::ok) return packed;
+    const bool plain = is_plain(g);
+    const int64_t team = min_of(target.num_threads, p.row_blocks * p.col_blocks);
+    const double cost = flops_of(p.block_rows + p.own_columns, p.block_cols, p.k) / tile_rate;
+    return parallel(target, p.row_blocks * p.col_blocks, cost, [&](int64_t index, int thread) {
+        const int64_t block = index % p.row_blocks, i = i0 + block * p.block_rows;
+        const int64_t j = index / p.row_blocks * p.block_cols, rows = rows_of(p, block);
+        char* const own = scratch + static_cast<size_t>(thread) * p.scratch_bytes;
+        const auto at = [&](size_t offset) { return reinterpret_cast<T*>(own + offset); };
+        const Task<T, S> task = {.g = g,
+                                 .p = p,
+                                 .b = b,
+                                 .i = i,
+                                 .rows = rows,
+                                 .j0 = j0,
+                                 .j = j,
+                                 .cols = min_of(p.block_cols, p.n - j),
+                                 .sums = {at(0), p.ld},
+                                 .own = at(p.sums_bytes),
+                                 .copy = at(p.scratch_bytes - p.copy_bytes)};
+        const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, rows, task.own) : blocks[block];
+        task.run(a, plain, thread, team);
+    });
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE
