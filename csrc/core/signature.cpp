@@ -21,7 +21,7 @@ constexpr int most_axes = 8;
 
 struct Argument {
     std::vector<py::str> axes;
-    bool arrays, bits;  // are they plain arguments here?
+    bool floats, integers, bits;  // which are plain arguments here?
     bool any_shape, optional;
 };
 
@@ -38,7 +38,8 @@ public:
             Argument argument{};
             for (const py::handle axis : py::tuple(fields[0]))
                 argument.axes.push_back(interned(axis));
-            argument.arrays = kind.empty() || kind == "*" || kind == "csc";
+            argument.floats = kind.empty() || kind == "*" || kind == "csc";
+            argument.integers = kind == "int";
             argument.bits = kind == "*" || kind == "bits";
             argument.any_shape =
                 argument.axes.size() == 1 && argument.axes[0].cast<std::string>() == "...";
@@ -70,6 +71,20 @@ private:
         return reinterpret_cast<PyObject*>(Py_TYPE(x.ptr())) == array_.ptr();
     }
 
+    static bool is_index(const PyArrayObject* array) {
+        const auto size = PyArray_ITEMSIZE(array);
+        return PyArray_ISSIGNED(array) && (size == 4 || size == 8);
+    }
+
+    // Of the dtype of the floats before it, if there are any.
+    static bool is_float(const PyArrayObject* array, int& dtype) {
+        const int type = PyArray_TYPE(array);
+        if ((type != NPY_FLOAT && type != NPY_DOUBLE) || (dtype >= 0 && dtype != type))
+            return false;
+        dtype = type;
+        return true;
+    }
+
     bool match(const Argument& argument, py::handle x, const py::dict& sizes, int& dtype) const {
         static PyObject* const words = PyUnicode_InternFromString("words");
         static PyObject* const cols = PyUnicode_InternFromString("cols");
@@ -82,13 +97,10 @@ private:
                                         columns};
             return match_shape(argument, shape, 2, sizes);
         }
-        if (!argument.arrays || !is_array(x)) return false;
+        if (!(argument.floats || argument.integers) || !is_array(x)) return false;
         const auto* array = reinterpret_cast<const PyArrayObject*>(x.ptr());
-        const int type = PyArray_TYPE(array);
-        if (type != NPY_FLOAT && type != NPY_DOUBLE) return false;
         if (!PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array)) return false;
-        if (dtype >= 0 && dtype != type) return false;
-        dtype = type;
+        if (argument.integers ? !is_index(array) : !is_float(array, dtype)) return false;
         py::object shape[most_axes];
         const int rank = PyArray_NDIM(array);
         if (rank > most_axes) return false;

@@ -7,7 +7,9 @@ import scipy.sparse as sp
 from layerwise.ops import BitMatrix
 from layerwise.ops._signature import Signature
 
-OPERANDS = {"v": "N D *", "w": "F D", "x": "...", "y": "...", "chains": "C D bits ?"}
+OPERANDS = {
+    "v": "N D *", "w": "F D", "x": "...", "y": "...", "chains": "C D bits ?", "labels": "L int",
+}  # fmt: skip
 
 
 def plain(dtype=np.float32):
@@ -16,6 +18,7 @@ def plain(dtype=np.float32):
     return {
         "v": np.ones((5, 70), dtype), "w": w, "x": np.ones((2, 1, 4), dtype),
         "y": np.ones((2, 1, 4), dtype), "chains": BitMatrix.zeros((6, 70)),
+        "labels": np.arange(4),
     }  # fmt: skip
 
 
@@ -36,12 +39,15 @@ def python_pass():
         {"v": np.ones((0, 70)), "w": np.ones((0, 70))},
         {"x": np.ones(()), "y": np.ones(())},
         {"w": np.ones((70, 6))[:, ::2].T},
+        {"labels": np.arange(4, dtype=np.int32)},
+        {"labels": np.arange(8, dtype=np.longlong)[::2]},
     ],
 )
 def test_both_passes_find_the_same(dtype, changed):
     values = plain(dtype)
     for name, value in changed.items():
-        values[name] = value.astype(dtype) if isinstance(value, np.ndarray) else value
+        kind = getattr(getattr(value, "dtype", None), "kind", "")
+        values[name] = value.astype(dtype) if kind == "f" else value
     signature = Signature("op", **OPERANDS)
     assert signature._match(tuple(values.values())) is not None
     got, want = signature(*values.values()), python_pass()(*values.values())
@@ -72,6 +78,12 @@ def bits(words, cols):
         {"x": np.ones((1,) * 9, np.float32), "y": np.ones((1,) * 9, np.float32)},
         {"w": np.ones((3, 70))},  # two dtypes
         {"w": np.ones((3, 70), np.int64)},
+        {"labels": np.ones(4, np.float32)},
+        {"labels": np.ones(4, np.uint64)},
+        {"labels": np.ones(4, np.int16)},
+        {"labels": np.ones(4, ">i8")},
+        {"labels": np.ones(4, "m8[s]")},
+        {"labels": np.ones((2, 2), np.int64)},
         {"w": np.ones((3, 70), np.longdouble)},
         {"w": np.ones((3, 70), ">f4")},
         {"w": misaligned((3, 70))},
