@@ -3,6 +3,7 @@
 
 #include "gemm/gemm_pack.h"
 #include "gemm/gemm_plan.h"
+#include "gemm/momentum_cpu.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -146,13 +147,23 @@ static inline Strip<float> widened(const Strip<Bfloat16>& panel, int64_t depth, 
     return {copy, Tile<float>::width};
 }
 
+// Where the sums of the first `cols` columns of a block end.
+template <class T>
+struct Result {
+    int64_t cols = 0;
+    Sums<T> sums;  // there, where they are the result itself: columns that fill panels,
+    bool steps = false;
+    TileStep<T> step;  // or only in a step along them
+};
+
 // Panel q of B against all row panels of A, over one depth block. Its tiles bring the next panel of
 // B and of A what the next depth block reads: 1/7 faster at 2048^3 where L3 is far (Emerald
 // Rapids).
 template <class T, class S>
 static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next_b,
                         const Panels<T>& a, Regions<T>& later, int64_t done, const Columns<T, S>& b,
-                        int64_t rows, const Sums<T>& from, const Sums<T>& to) {
+                        int64_t rows, int64_t cols, const Sums<T>& from, const Sums<T>& to,
+                        const TileStep<T>* step) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t turns = d.depth / steps_per_turn;
     bool is_packed = b.panels.is_packed(q * width);
@@ -184,20 +195,30 @@ static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next
                               : a.is_packed(r) ? Source::packed
                                                : Source::b_packed;
         const int64_t row = last ? 0 : r + height, col = last ? width : 0;
+        Ahead<T> ahead = {ahead_a, ahead_b, {}, {to.at(row, col).data, to.ld}};
+        if (d.k > 0) ahead.from = {from.at(row, col).data, from.ld};
+        alignas(64) T gradient[Tile<T>::max_height * width];
+        if (step) {
+            const int64_t j = q * width + col;
+            ahead.from = {step->w + row * step->w_stride + j, step->w_stride};
+            ahead.to = {step->velocity + row * step->velocity_stride + j, step->velocity_stride};
+        }
         dense_tile_of<T>(height, d.k == 0, source)(
-            d.depth, strip, packs ? given : columns, from.at(r, 0), to.at(r, 0),
-            {ahead_a, ahead_b, from.at(row, col).data, to.at(row, col).data}, copy);
+            d.depth, strip, packs ? given : columns, from.at(r, 0),
+            step ? Sums<T>{gradient, width} : to.at(r, 0), ahead, copy);
+        if (step)
+            step->take(r, height, q * width, min_of(width, cols - q * width), gradient, width);
         if (packs && state) __atomic_store_n(state, uint8_t{packed}, __ATOMIC_RELEASE);
     }
 }
 
-// The sums grow in s, where those of the first `whole` columns, a multiple of the width, end in
-// `result`. task.pack_rows(k0, k1) is called before k from k0 to k1 is read, task.pack_panel(q, k0,
-// k1) before panel q is; task.later(k, depth) says what is read once all panels are done, and then
-// k on. The panels are taken from `first_panel` on, around.
+// The sums grow in s and end there or in `result`. task.pack_rows(k0, k1) is called
+// before k from k0 to k1 is read, task.pack_panel(q, k0, k1) before panel q is; task.later(k,
+// depth) says what is read once all panels are done, and then k on. The panels are taken from
+// `first_panel` on, around.
 template <class T, class S, class Task>
 static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& b, int64_t rows,
-                        int64_t cols, const Sums<T>& s, int64_t whole, const Sums<T>& result,
+                        int64_t cols, const Sums<T>& s, const Result<T>& result,
                         int64_t first_panel, const Task& task) {
     constexpr int64_t width = Tile<T>::width;
     const int64_t panels = ceil_div(cols, width);
@@ -209,7 +230,7 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& 
     if (k_end <= 0)
         for (int64_t r = 0; r < rows; ++r)
             for (int64_t j = 0; j < panels * width; ++j)
-                (j < whole ? result : s).at(r, j).data[0] = T(0);
+                (j < result.cols ? result.sums : s).at(r, j).data[0] = T(0);
     for (int64_t k = 0, block = 0; k < k_end; k += p.depth, ++block) {
         const int64_t depth = min_of(p.depth, k_end - k);
         const bool last = k + depth >= k_end;
@@ -220,13 +241,14 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& 
         Regions<T> regions = task.later(d.next_k, min_of(p.depth, k_end - d.next_k));
         for (int64_t done = 0; done < panels; ++done) {
             const int64_t q = (first_panel + done) % panels, next_q = (q + 1) % panels;
-            const Sums<T>& to = !last || q * width >= whole ? s : result;
+            const bool ends = last && q * width < result.cols;
+            const Sums<T>& to = ends && !result.steps ? result.sums : s;
             const bool end = done + 1 == panels;
             task.pack_panel(q, k, k + depth);
             const Region<T> next_b =
                 panel_region(b, next_q, end ? d.next_k : k, depth, end ? d.next_block : block);
-            dense_panel(p, d, q, next_b, strips, regions, done, b, rows, s.at(0, q * width),
-                        to.at(0, q * width));
+            dense_panel(p, d, q, next_b, strips, regions, done, b, rows, cols, s.at(0, q * width),
+                        to.at(0, q * width), ends && result.steps ? &result.step : nullptr);
         }
     }
 }

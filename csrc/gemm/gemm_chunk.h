@@ -35,14 +35,21 @@ static Region<T> region_of(const Matrix<T>& x, int64_t i, int64_t rows, int64_t 
     return rows_region(data, x.row_stride, rows, cols);
 }
 
-// The sums are the result: their last depth block can leave them where they belong. Not all of them
+// The sums are the result, or a step along them is: tiles can leave them there. Not all of them
 // grow there, since rows of C may be a power of two apart: 3% at 2048^3.
 template <class T>
 static bool is_plain(const GemmArgs<T>& g) {
     const Epilogue<T>& e = g.epilogue;
-    return e.alpha == T(1) && e.beta == T(0) && !e.bias.data && e.activation == Activation::none &&
-           e.noise == Noise::none && !e.step.w.data && g.mean.col_stride == 1;
+    if (e.beta != T(0) || e.bias.data || e.activation != Activation::none || e.gate.data ||
+        e.noise != Noise::none)
+        return false;
+    if (e.step.w.data)
+        return !g.mean.data && e.step.w.col_stride == 1 && e.step.velocity.col_stride == 1;
+    return e.alpha == T(1) && g.mean.col_stride == 1;
 }
+
+// A tile of fewer steps has no time to bring the parameters that it moves.
+constexpr int64_t least_k_of_step = 16;
 
 // B packed, or room for those columns that the first tile to read them packs.
 template <class T, class S>
@@ -115,25 +122,43 @@ struct Task {
         return found;
     }
 
+    // Sums that need no other epilogue end where they belong as soon as a tile has them.
+    Result<T> result(bool plain) const {
+        Result<T> found;
+        found.sums = sums;
+        const MomentumStep<T>& step = g.epilogue.step;
+        const auto at = [&](const Matrix<T>& x) { return x.data + i * x.row_stride + j0 + j; };
+        if (plain && !step.w.data) {
+            found.cols = cols / width * width;
+            found.sums = {at(g.mean), g.mean.row_stride};
+        } else if (plain && p.k >= least_k_of_step) {
+            found.cols = cols;
+            found.steps = true;
+            found.step = {at(step.w),        at(step.velocity),
+                          step.w.row_stride, step.velocity.row_stride,
+                          step.rule,         g.epilogue.alpha};
+        }
+        return found;
+    }
+
     // Panels of B are shared by packing them where they are left in place: each of the team begins
     // elsewhere.
     void run(const ABlock<T>& a, bool plain, int64_t thread, int64_t team) const {
-        const int64_t whole = plain ? cols / width * width : 0;
-        Sums<T> result = sums;
-        if (plain) result = {g.mean.data + i * g.mean.row_stride + j0 + j, g.mean.row_stride};
+        Result<T> end = result(plain);
         const Columns<T, S> across = columns();
         if (a.panels) {
             Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
             if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, rows);
             const int64_t first = across.states ? ceil_div(cols, width) * thread / team : 0;
-            dense_block(p, lines, across, rows, cols, sums, whole, result, first, *this);
+            dense_block(p, lines, across, rows, cols, sums, end, first, *this);
         } else {
+            if (end.steps) end.cols = 0;
             pack_columns(in_place, cols - in_place, 0, p.k);
             const auto next = [](int64_t, const SparseAhead<S>& ahead) { return ahead; };
-            sparse_block(a.sparse, across.panels, 0, whole, result, next);
-            sparse_block(a.sparse, across.panels, whole, cols, sums.at(0, whole), next);
+            sparse_block(a.sparse, across.panels, 0, end.cols, end.sums, next);
+            sparse_block(a.sparse, across.panels, end.cols, cols, sums.at(0, end.cols), next);
         }
-        finish_block(g, i, rows, j0 + j + whole, cols - whole, sums.data + whole, sums.ld);
+        finish_block(g, i, rows, j0 + j + end.cols, cols - end.cols, sums.data + end.cols, sums.ld);
     }
 };
 

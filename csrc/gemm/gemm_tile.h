@@ -40,13 +40,12 @@ struct Strip {
 };
 
 // What later tiles use: each turn of a tile's loop brings a line of a and of b into L2, and now and
-// then a row of the next tile's sums into L1, so that never so many are under way that the tile
-// waits: all rows of sums at its start cost 2 to 4% (Emerald Rapids).
+// then a row of what the next tile reads and writes at its ends into L1, so that never so many are
+// under way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    Strip<T> a, b;  // a line at each step
-    const T* from;  // the next tile's, with the strides of this one's
-    const T* to;
+    Strip<T> a, b;      // a line at each step
+    Strip<T> from, to;  // a row, as wide as a tile, at each step; from may be null
 };
 
 constexpr int64_t steps_per_turn = 4;
@@ -74,7 +73,7 @@ enum class Source : uint8_t {
 // to (height, width) = a b over one depth block, or from + a b where not the first; depth > 0.
 template <class T, int height, bool first, Source source>
 static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums<T> to,
-                       Ahead<T> ahead, T* copy) {
+                       const Ahead<T>& later, T* copy) {
     constexpr bool packs = source == Source::in_place;
     const int64_t a_step = source == Source::packed ? height : a.step;
     const int64_t b_step = packs ? b.step : Tile<T>::width;
@@ -104,15 +103,16 @@ static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums
         }
         b.data += b_step;
     };
-    const auto bring_row = [&]() __attribute__((always_inline)) {
+    Ahead<T> ahead = later;
+    const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
 #pragma GCC unroll 2
-        for (int64_t j = 0; j < Tile<T>::width; j += line<T>) {
-            if (!first) __builtin_prefetch(ahead.from + j);
-            __builtin_prefetch(ahead.to + j, 1);
-        }
-        __builtin_prefetch(ahead.to + Tile<T>::width - 1, 1);  // a row may begin inside a line
-        ahead.from += from.ld;
-        ahead.to += to.ld;
+        for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(row.data + j, 1);
+        __builtin_prefetch(row.data + Tile<T>::width - 1, 1);  // a row may begin inside a line
+        row.data += row.step;
+    };
+    const auto bring_row = [&]() __attribute__((always_inline)) {
+        if (ahead.from.data) bring(ahead.from);
+        bring(ahead.to);
     };
     int64_t turns = depth / steps_per_turn;
     for (int64_t r = turns; r < height; ++r) bring_row();
@@ -139,7 +139,7 @@ static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums
 
 template <class T>
 using DenseTile = void (*)(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums<T> to,
-                           Ahead<T> ahead, T* copy);
+                           const Ahead<T>& ahead, T* copy);
 
 template <class T, int height, bool first>
 static DenseTile<T> dense_tile_from(Source source) {

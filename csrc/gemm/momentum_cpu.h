@@ -27,4 +27,29 @@ static void momentum_segment(const MomentumStep<T>& step, int64_t i, int64_t j0,
     }
 }
 
+// The step of a block's tiles, whose sums times `scale` are the gradient.
+template <class T>
+struct TileStep {
+    T *w, *velocity;  // of the block's first element; columns are contiguous
+    int64_t w_stride, velocity_stride;
+    Momentum<T> rule;
+    T scale;
+
+    // Rows [i, i + height), columns [j, j + n), from sums `ld` apart, readable up to round_up(n,
+    // lanes).
+    void take(int64_t i, int64_t height, int64_t j, int64_t n, const T* sums, int64_t ld) const {
+        for (int64_t r = 0; r < height; ++r) {
+            T* const x = w + (i + r) * w_stride + j;
+            T* const v = velocity + (i + r) * velocity_stride + j;
+            for (int64_t c = 0; c < n; c += lanes<T>) {
+                const int64_t valid = min_of(lanes<T>, n - c);
+                Vec<T> of_w = load_lanes(x + c, 1, valid), of_v = load_lanes(v + c, 1, valid);
+                momentum_step<T>(rule, load(sums + r * ld + c) * scale, of_w, of_v);
+                store_lanes(x + c, 1, of_w, valid);
+                store_lanes(v + c, 1, of_v, valid);
+            }
+        }
+    }
+};
+
 }  // namespace layerwise::LW_ISA_NAMESPACE
