@@ -79,24 +79,6 @@ static Region<T> rows_region(const T* data, int64_t row_stride, int64_t rows, in
     return {data, row_stride, rows, line<T>, ceil_div(cols, line<T>)};
 }
 
-// One after the other.
-template <class T>
-struct Regions {
-    static constexpr int most = 3;
-    Region<T> of[most];
-
-    Strip<T> part(int64_t turns, const T* idle) {
-        for (Region<T>& region : of)
-            if (region.runs > 0) return region.part(turns, idle);
-        return {idle, 0};
-    }
-    bool empty() const {
-        for (const Region<T>& region : of)
-            if (region.runs > 0) return false;
-        return true;
-    }
-};
-
 // Depths that follow each other, [k, k + depth) and from next_k on; the last is followed by the
 // first, of the next task. `block` is the number of this one, next_block of that.
 struct Depth {
@@ -161,7 +143,7 @@ struct Result {
 // Rapids).
 template <class T, class S>
 static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next_b,
-                        const Panels<T>& a, Regions<T>& later, int64_t done, const Columns<T, S>& b,
+                        const Panels<T>& a, Region<T>& later, int64_t done, const Columns<T, S>& b,
                         int64_t rows, int64_t cols, const Sums<T>& from, const Sums<T>& to,
                         const TileStep<T>* step) {
     constexpr int64_t width = Tile<T>::width;
@@ -186,9 +168,9 @@ static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next
         const Strip<T> strip = a.at(r, height, d.k);
         const bool last = r + height >= rows, packs = r == 0 && !is_packed;
         Strip<T> ahead_a = {columns.data, 0};
-        if (!later.empty())
+        if (p.own_rows)
             ahead_a = later.part(turns, columns.data);
-        else if (!p.own_rows && a.is_packed(r) && done * turns * line<T> < d.depth * height)
+        else if (a.is_packed(r) && done * turns * line<T> < d.depth * height)
             ahead_a = {a.at(r, height, d.next_k).data + done * turns * line<T>, line<T>};
         const Strip<T> ahead_b = packs ? Strip<T>{} : next_b.part(turns, columns.data);
         const Source source = packs            ? Source::in_place
@@ -238,7 +220,7 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& 
         task.pack_rows(k, k + depth);
         Panels<T> strips = a;
         if (p.own_rows) strips.packed_k = depth, strips.first_k = k;
-        Regions<T> regions = task.later(d.next_k, min_of(p.depth, k_end - d.next_k));
+        Region<T> later = task.later(d.next_k, min_of(p.depth, k_end - d.next_k));
         for (int64_t done = 0; done < panels; ++done) {
             const int64_t q = (first_panel + done) % panels, next_q = (q + 1) % panels;
             const bool ends = last && q * width < result.cols;
@@ -247,7 +229,7 @@ static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& 
             task.pack_panel(q, k, k + depth);
             const Region<T> next_b =
                 panel_region(b, next_q, end ? d.next_k : k, depth, end ? d.next_block : block);
-            dense_panel(p, d, q, next_b, strips, regions, done, b, rows, cols, s.at(0, q * width),
+            dense_panel(p, d, q, next_b, strips, later, done, b, rows, cols, s.at(0, q * width),
                         to.at(0, q * width), ends && result.steps ? &result.step : nullptr);
         }
     }

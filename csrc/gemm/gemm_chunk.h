@@ -27,14 +27,6 @@ static Region<T> later_rows(const GemmArgs<T>& g, int64_t i, int64_t rows, int64
     return {};
 }
 
-// Columns [j, j + cols) of rows [i, i + rows) of a matrix, if it is there.
-template <class T>
-static Region<T> region_of(const Matrix<T>& x, int64_t i, int64_t rows, int64_t j, int64_t cols) {
-    if (!x.data || x.col_stride != 1) return {};
-    const T* const data = x.data + i * x.row_stride + j;
-    return rows_region(data, x.row_stride, rows, cols);
-}
-
 // The sums are the result, or a step along them is: tiles can leave them there. Not all of them
 // grow there, since rows of C may be a power of two apart: 3% at 2048^3.
 template <class T>
@@ -91,16 +83,8 @@ struct Task {
         pack_columns(q * width, min_of(width, cols - q * width), k0, k1);
     }
 
-    // What is read once all panels are done, and then k on: the next rows of A, or, at the end,
-    // what the epilogue moves.
-    Regions<T> later(int64_t k, int64_t depth) const {
-        Regions<T> regions;
-        if (p.own_rows && !p.a_in_place) regions.of[0] = later_rows(g, i, rows, k, depth);
-        if (k > 0) return regions;
-        const MomentumStep<T>& step = g.epilogue.step;
-        regions.of[1] = region_of(step.w, i, rows, j0 + j, cols);
-        regions.of[2] = region_of(step.velocity, i, rows, j0 + j, cols);
-        return regions;
+    Region<T> later(int64_t k, int64_t depth) const {
+        return p.own_rows && !p.a_in_place ? later_rows(g, i, rows, k, depth) : Region<T>{};
     }
 
     Columns<T, S> columns() const {

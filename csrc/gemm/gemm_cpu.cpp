@@ -31,6 +31,14 @@ static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     p.b_in_place = !g.packed_b && g.b.encoding == Encoding::dense && has_rows_only(g.b.dense);
 }
 
+// Columns [j, j + cols) of rows [i, i + rows) of a matrix, if it is there.
+template <class T>
+static Region<T> region_of(const Matrix<T>& x, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+    if (!x.data || x.col_stride != 1) return {};
+    const T* const data = x.data + i * x.row_stride + j;
+    return rows_region(data, x.row_stride, rows, cols);
+}
+
 // B's columns are the lines, A' is packed as the tiles read B. The tail's scale goes where it goes
 // otherwise, to A', so that both ways give the same bits.
 template <class T>
