@@ -138,102 +138,140 @@ struct Result {
     TileStep<T> step;  // or only in a step along them
 };
 
-// Panel q of B against all row panels of A, over one depth block. Its tiles bring the next panel of
-// B and of A what the next depth block reads: 1/7 faster at 2048^3 where L3 is far (Emerald
-// Rapids).
+// A depth block of a panel of B as the tiles of one thread find it.
+template <class T>
+struct OpenPanel {
+    Strip<T> columns;          // for all tiles but the first, if that packs them
+    Strip<T> in_place;         // for that
+    T* copy = nullptr;         // where it leaves them
+    uint8_t* state = nullptr;  // which it then tells the others
+    bool packs = false;
+};
+
 template <class T, class S>
-static void dense_panel(const Plan& p, const Depth& d, int64_t q, Region<T> next_b,
-                        const Panels<T>& a, Region<T>& later, int64_t done, const Columns<T, S>& b,
-                        int64_t rows, int64_t cols, const Sums<T>& from, const Sums<T>& to,
-                        const TileStep<T>* step) {
+static OpenPanel<T> open_panel(const Columns<T, S>& b, const Depth& d, int64_t q) {
     constexpr int64_t width = Tile<T>::width;
-    const int64_t turns = d.depth / steps_per_turn;
+    OpenPanel<T> panel;
     bool is_packed = b.panels.is_packed(q * width);
-    uint8_t* state = is_packed ? nullptr : b.state(q, d.block);
-    T* copy = b.copy;
+    panel.copy = b.copy;
+    uint8_t* const state = is_packed ? nullptr : b.state(q, d.block);
     if (state) {
         uint8_t was = unpacked;
         if (__atomic_compare_exchange_n(state, &was, being_packed, false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_ACQUIRE))
-            copy = b.shared + q * width * b.panels.packed_k + d.k * width;
-        else
-            state = nullptr, is_packed = was == packed;
-    }
-    const Strip<T> given = is_packed
-                               ? widened(b.panels.packed_at(q * width, width, d.k), d.depth, b.copy)
-                               : b.panels.in_place_at(q * width, d.k);
-    const Strip<T> columns = is_packed ? given : Strip<T>{copy, width};
-    for (int64_t r = 0; r < rows; r += p.height) {
-        const int64_t height = min_of(p.height, rows - r);
-        const Strip<T> strip = a.at(r, height, d.k);
-        const bool last = r + height >= rows, packs = r == 0 && !is_packed;
-        Strip<T> ahead_a = {columns.data, 0};
-        if (p.own_rows)
-            ahead_a = later.part(turns, columns.data);
-        else if (a.is_packed(r) && done * turns * line<T> < d.depth * height)
-            ahead_a = {a.at(r, height, d.next_k).data + done * turns * line<T>, line<T>};
-        const Strip<T> ahead_b = packs ? Strip<T>{} : next_b.part(turns, columns.data);
-        const Source source = packs            ? Source::in_place
-                              : a.is_packed(r) ? Source::packed
-                                               : Source::b_packed;
-        const int64_t row = last ? 0 : r + height, col = last ? width : 0;
-        Ahead<T> ahead = {ahead_a, ahead_b, {}, {to.at(row, col).data, to.ld}};
-        if (d.k > 0) ahead.from = {from.at(row, col).data, from.ld};
-        alignas(64) T gradient[Tile<T>::max_height * width];
-        if (step) {
-            const int64_t j = q * width + col;
-            ahead.from = {step->w + row * step->w_stride + j, step->w_stride};
-            ahead.to = {step->velocity + row * step->velocity_stride + j, step->velocity_stride};
+                                        __ATOMIC_ACQUIRE)) {
+            panel.copy = b.shared + q * width * b.panels.packed_k + d.k * width;
+            panel.state = state;
+        } else {
+            is_packed = was == packed;
         }
-        dense_tile_of<T>(height, d.k == 0, source)(
-            d.depth, strip, packs ? given : columns, from.at(r, 0),
-            step ? Sums<T>{gradient, width} : to.at(r, 0), ahead, copy);
-        if (step)
-            step->take(r, height, q * width, min_of(width, cols - q * width), gradient, width);
-        if (packs && state) __atomic_store_n(state, uint8_t{packed}, __ATOMIC_RELEASE);
     }
+    if (is_packed) {
+        panel.columns = widened(b.panels.packed_at(q * width, width, d.k), d.depth, b.copy);
+        return panel;
+    }
+    panel.packs = true;
+    panel.in_place = b.panels.in_place_at(q * width, d.k);
+    panel.columns = {panel.copy, width};
+    return panel;
 }
 
-// The sums grow in s and end there or in `result`. task.pack_rows(k0, k1) is called
+// A block of C whose A is dense. The sums grow in `sums` and end there or in `result`. Panels of B
+// are taken one after the other, against all row panels of A each. task.pack_rows(k0, k1) is called
 // before k from k0 to k1 is read, task.pack_panel(q, k0, k1) before panel q is; task.later(k,
-// depth) says what is read once all panels are done, and then k on. The panels are taken from
-// `first_panel` on, around.
+// depth) says where A is that the next pack_rows(k, ...) reads.
 template <class T, class S, class Task>
-static void dense_block(const Plan& p, const Panels<T>& a, const Columns<T, S>& b, int64_t rows,
-                        int64_t cols, const Sums<T>& s, const Result<T>& result,
-                        int64_t first_panel, const Task& task) {
-    constexpr int64_t width = Tile<T>::width;
-    const int64_t panels = ceil_div(cols, width);
+struct DenseBlock {
+    static constexpr int64_t width = Tile<T>::width;
+
+    const Plan& p;
+    const Panels<T>& a;
+    const Columns<T, S>& b;
+    int64_t rows, cols;
+    const Sums<T>& sums;
+    const Result<T>& result;
+    const Task& task;
+
+    // From panel `first` on, around.
+    void run(int64_t first) const {
 #ifdef LW_CORRUPT_K_TAIL
-    const int64_t k_end = p.k - 1;
+        const int64_t k_end = p.k - 1;
 #else
-    const int64_t k_end = p.k;
+        const int64_t k_end = p.k;
 #endif
-    if (k_end <= 0)
-        for (int64_t r = 0; r < rows; ++r)
-            for (int64_t j = 0; j < panels * width; ++j)
-                (j < result.cols ? result.sums : s).at(r, j).data[0] = T(0);
-    for (int64_t k = 0, block = 0; k < k_end; k += p.depth, ++block) {
-        const int64_t depth = min_of(p.depth, k_end - k);
-        const bool last = k + depth >= k_end;
-        const Depth d = {k, depth, block, last ? 0 : k + depth, last ? 0 : block + 1};
-        task.pack_rows(k, k + depth);
-        Panels<T> strips = a;
-        if (p.own_rows) strips.packed_k = depth, strips.first_k = k;
-        Region<T> later = task.later(d.next_k, min_of(p.depth, k_end - d.next_k));
-        for (int64_t done = 0; done < panels; ++done) {
-            const int64_t q = (first_panel + done) % panels, next_q = (q + 1) % panels;
-            const bool ends = last && q * width < result.cols;
-            const Sums<T>& to = ends && !result.steps ? result.sums : s;
-            const bool end = done + 1 == panels;
-            task.pack_panel(q, k, k + depth);
-            const Region<T> next_b =
-                panel_region(b, next_q, end ? d.next_k : k, depth, end ? d.next_block : block);
-            dense_panel(p, d, q, next_b, strips, later, done, b, rows, cols, s.at(0, q * width),
-                        to.at(0, q * width), ends && result.steps ? &result.step : nullptr);
+        if (k_end <= 0) clear();
+        for (int64_t k = 0, block = 0; k < k_end; k += p.depth, ++block) {
+            const int64_t depth = min_of(p.depth, k_end - k);
+            const bool last = k + depth >= k_end;
+            const Depth d = {k, depth, block, last ? 0 : k + depth, last ? 0 : block + 1};
+            task.pack_rows(k, k + depth);
+            run_depth(d, task.later(d.next_k, min_of(p.depth, k_end - d.next_k)), last, first);
         }
     }
-}
+
+private:
+    void clear() const {
+        for (int64_t r = 0; r < rows; ++r)
+            for (int64_t j = 0; j < round_up(cols, width); ++j)
+                (j < result.cols ? result.sums : sums).at(r, j).data[0] = T(0);
+    }
+
+    void run_depth(const Depth& d, Region<T> later, bool last, int64_t first) const {
+        Panels<T> strips = a;
+        if (p.own_rows) strips.packed_k = d.depth, strips.first_k = d.k;
+        const int64_t panels = ceil_div(cols, width);
+        for (int64_t done = 0; done < panels; ++done) {
+            const int64_t q = (first + done) % panels;
+            task.pack_panel(q, d.k, d.k + d.depth);
+            run_panel(d, strips, q, last && q * width < result.cols, done, later,
+                      next_panel(d, (q + 1) % panels, done + 1 == panels));
+        }
+    }
+
+    Region<T> next_panel(const Depth& d, int64_t q, bool of_next_depth) const {
+        return of_next_depth ? panel_region(b, q, d.next_k, d.depth, d.next_block)
+                             : panel_region(b, q, d.k, d.depth, d.block);
+    }
+
+    // The tiles bring the next panel of B, and of A what the next depth block reads: 1/7 faster at
+    // 2048^3 where L3 is far (Emerald Rapids).
+    void run_panel(const Depth& d, const Panels<T>& strips, int64_t q, bool ends, int64_t done,
+                   Region<T>& later, Region<T> next_b) const {
+        const int64_t turns = d.depth / steps_per_turn, first_k = done * turns * line<T>;
+        const OpenPanel<T> panel = open_panel(b, d, q);
+        const T* const idle = panel.columns.data;
+        const Sums<T> from = sums.at(0, q * width);
+        const bool steps = ends && result.steps;
+        const Sums<T> to = ends && !steps ? result.sums.at(0, q * width) : from;
+        alignas(64) T gradient[Tile<T>::max_height * width];
+        for (int64_t r = 0; r < rows; r += p.height) {
+            const int64_t height = min_of(p.height, rows - r);
+            const bool packs = r == 0 && panel.packs, last = r + height >= rows;
+            const int64_t row = last ? 0 : r + height, col = last ? width : 0;
+            Ahead<T> ahead = {{idle, 0}, {}, {}, {to.at(row, col).data, to.ld}};
+            if (p.own_rows)
+                ahead.a = later.part(turns, idle);
+            else if (strips.is_packed(r) && first_k < d.depth * height)
+                ahead.a = {strips.at(r, height, d.next_k).data + first_k, line<T>};
+            if (!packs) ahead.b = next_b.part(turns, idle);
+            if (d.k > 0) ahead.from = {from.at(row, col).data, from.ld};
+            if (steps) {
+                ahead.from = result.step.w_rows(row, q * width + col);
+                ahead.to = result.step.velocity_rows(row, q * width + col);
+            }
+            const Source source = packs                 ? Source::in_place
+                                  : strips.is_packed(r) ? Source::packed
+                                                        : Source::b_packed;
+            dense_tile_of<T>(height, d.k == 0, source)(
+                d.depth, strips.at(r, height, d.k), packs ? panel.in_place : panel.columns,
+                from.at(r, 0), steps ? Sums<T>{gradient, width} : to.at(r, 0), ahead, panel.copy);
+            if (steps)
+                result.step.take(r, height, q * width, min_of(width, cols - q * width), gradient,
+                                 width);
+            if (packs && panel.state)
+                __atomic_store_n(panel.state, uint8_t{packed}, __ATOMIC_RELEASE);
+        }
+    }
+};
 
 // Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of the width. later(lines,
 // rows) is what to bring meanwhile, `rows` those of b that are read next.

@@ -134,7 +134,7 @@ struct Task {
             Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
             if (p.a_in_place) lines.leave_in(transposed(g.a.dense), i, rows);
             const int64_t first = across.states ? ceil_div(cols, width) * thread / team : 0;
-            dense_block(p, lines, across, rows, cols, sums, end, first, *this);
+            DenseBlock<T, S, Task>{p, lines, across, rows, cols, sums, end, *this}.run(first);
         } else {
             if (end.steps) end.cols = 0;
             pack_columns(in_place, cols - in_place, 0, p.k);

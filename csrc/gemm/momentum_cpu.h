@@ -1,6 +1,7 @@
 // The step of momentum.h along a segment of a row. Include from *_cpu.cpp files only.
 #pragma once
 
+#include "gemm/gemm_tile.h"
 #include "gemm/momentum_step.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
@@ -34,6 +35,11 @@ struct TileStep {
     int64_t w_stride, velocity_stride;
     Momentum<T> rule;
     T scale;
+
+    Strip<T> w_rows(int64_t i, int64_t j) const { return {w + i * w_stride + j, w_stride}; }
+    Strip<T> velocity_rows(int64_t i, int64_t j) const {
+        return {velocity + i * velocity_stride + j, velocity_stride};
+    }
 
     // Rows [i, i + height), columns [j, j + n), from sums `ld` apart, readable up to round_up(n,
     // lanes).
