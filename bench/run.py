@@ -199,7 +199,7 @@ def run_case(
         if "variant" in row["results"][name]:
             able[name] = process
     if not able:
-        return row | {"failed": "no package can do it"}
+        return row | {"failed": "no package gave a right result"}
     samples = quietest_samples(able, peak, case.dtype)
     row |= {"other_cpu": samples.others, "peak": samples.peak}
     for name, process in able.items():

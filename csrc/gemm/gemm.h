@@ -63,7 +63,7 @@ struct GemmArgs {
     Matrix<T> mean, sample;  // the data pointers may be null
     BitMatrix<uint64_t> sample_bits;
     const void* packed_b = nullptr;   // pack_b's result for b (no tail); b stays readable
-    Storage storage = Storage::full;  // of packed_b
+    Storage storage = Storage::full;  // of packed_b; ignored where that is null
     void* workspace = nullptr;        // workspace() bytes, 64-byte aligned
     size_t workspace_bytes = 0;
 };
@@ -81,7 +81,7 @@ struct GemmFunctions {
     size_t (*workspace)(const GemmShape&, const Target&);
     size_t (*min_workspace)(const GemmShape&, const Target&);  // the least max_workspace accepted
     size_t (*packed_b_bytes)(int64_t k, int64_t n, Storage);
-    // `packed` 64-byte aligned; only a dense b is rounded
+    // `packed` 64-byte aligned; bfloat16 is for a dense b of float32 alone
     Status (*pack_b)(const Operand<T>& b, Storage, void* packed, const Target&);
 };
 

@@ -236,7 +236,7 @@ private:
     // 2048^3 where L3 is far (Emerald Rapids).
     void run_panel(const Depth& d, const Panels<T>& strips, int64_t q, bool ends, int64_t done,
                    Region<T>& later, Region<T> next_b) const {
-        const int64_t turns = d.depth / steps_per_turn, first_k = done * turns * line<T>;
+        const int64_t turns = d.depth / steps_per_turn, from_a = done * turns * line<T>;
         const OpenPanel<T> panel = open_panel(b, d, q);
         const T* const idle = panel.columns.data;
         const Sums<T> from = sums.at(0, q * width);
@@ -250,8 +250,8 @@ private:
             Ahead<T> ahead = {{idle, 0}, {}, {}, {to.at(row, col).data, to.ld}};
             if (p.own_rows)
                 ahead.a = later.part(turns, idle);
-            else if (strips.is_packed(r) && first_k < d.depth * height)
-                ahead.a = {strips.at(r, height, d.next_k).data + first_k, line<T>};
+            else if (strips.is_packed(r) && from_a < d.depth * height)
+                ahead.a = {strips.at(r, height, d.next_k).data + from_a, line<T>};
             if (!packs) ahead.b = next_b.part(turns, idle);
             if (d.k > 0) ahead.from = {from.at(row, col).data, from.ld};
             if (steps) {

@@ -151,7 +151,8 @@ static Status run(const GemmArgs<T>& g, const Target& given) {
                             target.num_threads, g.workspace_bytes);
     read_in_place(g, density, p);
     if constexpr (sizeof(T) == sizeof(float))
-        if (g.storage == Storage::bfloat16) return run_plan<T, Bfloat16>(g, p, target);
+        if (g.packed_b && g.storage == Storage::bfloat16)
+            return run_plan<T, Bfloat16>(g, p, target);
     return run_plan<T, T>(g, p, target);
 }
 

@@ -104,6 +104,7 @@ static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0
     }
 }
 
+// Only dense matrices are rounded.
 static inline void pack_b_panel(const Operand<float>& b, int64_t k0, int64_t k1, int64_t j0,
                                 float scale, Bfloat16* out) {
     pack_b_dense(b.dense, k0, k1, j0, scale, out);

@@ -1,10 +1,23 @@
-// The step of momentum.h along a segment of a row. Include from *_cpu.cpp files only.
+// The step of momentum.h along rows of a block and of its tiles. Include from *_cpu.cpp files only.
 #pragma once
 
 #include "gemm/gemm_tile.h"
 #include "gemm/momentum_step.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
+
+// n elements, ws and vs apart, along `scale` times the sums, readable up to round_up(n, lanes).
+template <class T>
+LW_INLINE void momentum_run(const Momentum<T>& rule, T* w, int64_t ws, T* velocity, int64_t vs,
+                            int64_t n, const T* sums, T scale) {
+    for (int64_t j = 0; j < n; j += lanes<T>) {
+        const int64_t valid = min_of(lanes<T>, n - j);
+        Vec<T> x = load_lanes(w + j * ws, ws, valid), v = load_lanes(velocity + j * vs, vs, valid);
+        momentum_step<T>(rule, load(sums + j) * scale, x, v);
+        store_lanes(w + j * ws, ws, x, valid);
+        store_lanes(velocity + j * vs, vs, v, valid);
+    }
+}
 
 // Columns [j0, j0 + n) of row i; the gradient is readable up to round_up(n, lanes). The rows that
 // follow are on their way meanwhile: the hardware does not foresee the end of a segment.
@@ -14,18 +27,12 @@ static void momentum_segment(const MomentumStep<T>& step, int64_t i, int64_t j0,
     const int64_t ws = step.w.col_stride, vs = step.velocity.col_stride;
     T* w = step.w.data + i * step.w.row_stride + j0 * ws;
     T* velocity = step.velocity.data + i * step.velocity.row_stride + j0 * vs;
-    constexpr int64_t rows_ahead = 4, line = 64 / static_cast<int64_t>(sizeof(T));
-    for (int64_t j = 0; j < n; j += line) {
+    constexpr int64_t rows_ahead = 4;
+    for (int64_t j = 0; j < n; j += line<T>) {
         __builtin_prefetch(w + rows_ahead * step.w.row_stride + j * ws, 1);
         __builtin_prefetch(velocity + rows_ahead * step.velocity.row_stride + j * vs, 1);
     }
-    for (int64_t j = 0; j < n; j += lanes<T>) {
-        const int64_t valid = min_of(lanes<T>, n - j);
-        Vec<T> x = load_lanes(w + j * ws, ws, valid), v = load_lanes(velocity + j * vs, vs, valid);
-        momentum_step<T>(step.rule, load(gradient + j), x, v);
-        store_lanes(w + j * ws, ws, x, valid);
-        store_lanes(velocity + j * vs, vs, v, valid);
-    }
+    momentum_run(step.rule, w, ws, velocity, vs, n, gradient, T(1));
 }
 
 // The step of a block's tiles, whose sums times `scale` are the gradient.
@@ -44,17 +51,9 @@ struct TileStep {
     // Rows [i, i + height), columns [j, j + n), from sums `ld` apart, readable up to round_up(n,
     // lanes).
     void take(int64_t i, int64_t height, int64_t j, int64_t n, const T* sums, int64_t ld) const {
-        for (int64_t r = 0; r < height; ++r) {
-            T* const x = w + (i + r) * w_stride + j;
-            T* const v = velocity + (i + r) * velocity_stride + j;
-            for (int64_t c = 0; c < n; c += lanes<T>) {
-                const int64_t valid = min_of(lanes<T>, n - c);
-                Vec<T> of_w = load_lanes(x + c, 1, valid), of_v = load_lanes(v + c, 1, valid);
-                momentum_step<T>(rule, load(sums + r * ld + c) * scale, of_w, of_v);
-                store_lanes(x + c, 1, of_w, valid);
-                store_lanes(v + c, 1, of_v, valid);
-            }
-        }
+        for (int64_t r = i; r < i + height; ++r, sums += ld)
+            momentum_run(rule, w + r * w_stride + j, 1, velocity + r * velocity_stride + j, 1, n,
+                         sums, scale);
     }
 };
 

@@ -12,8 +12,9 @@
 // Random    purpose gibbs_hidden / gibbs_visible, step = random.step + s; row id = data row's id
 //           (CD) or chain_stream's (PCD).
 // Storage   bfloat16: every half-step reads w rounded to bfloat16, an error of at most 2^-8 |w_ji|
-//           in each weight (none in binary states): the bits of the call with rounded w, but that
-//           a step moves w itself. Half the bytes; one part a value on CUDA's tensor cores.
+//           in each normal weight (none in binary states; beyond the largest bfloat16 infinity):
+//           the bits of the call with rounded w, but that a step moves w itself. Half the bytes of
+//           the packed w on the CPU; one part a value on CUDA's tensor cores.
 // Interrupt leaves parameters and chains alone: both are written at the very end, without a stop.
 // Cost      (2k + 1) half-steps of 2 B D F FLOPs plus 4 B D F for dw, dense; sparse rows cost their
 //           density's share.

@@ -13,7 +13,7 @@ from . import cases, harness
 FAMILIES = ["dense", "gemm", "gibbs", "lasso"]
 # Settings and the generators for initialisation, which are Python.
 SETTINGS = {"get_backend", "get_num_threads", "num_threads", "recycle_memory", "use_backend"}
-NO_KERNEL = SETTINGS | {"normal", "round_to_bfloat16", "uniform"}
+NO_KERNEL = SETTINGS | {"normal", "uniform"}
 
 
 def test_cuda_is_tested():

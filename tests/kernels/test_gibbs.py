@@ -8,7 +8,7 @@ import scipy.sparse
 
 from layerwise import ops
 from layerwise.reference import gibbs as ref
-from layerwise.reference.gemm import pack_bits, sigmoid
+from layerwise.reference.gemm import pack_bits, round_to_bfloat16, sigmoid
 from layerwise.reference.philox import Purpose
 
 from . import bounds, harness
@@ -143,7 +143,7 @@ def test_bfloat16_has_the_bits_of_rounded_weights(backend, encoding, special, k,
         if encoding == "dense" and visible == "mean":  # grey values: no block is sparse
             v = rng.random((n, d)).astype(np.float32)
         v, options = harness.encode(v, encoding), {"k": k, "rng": harness.stream()}
-        rounded = ops.round_to_bfloat16(w)
+        rounded = round_to_bfloat16(w)
         got = backend.gibbs_cd(v, w, rbm.b, rbm.a, visible=visible, precision="bfloat16", **options)
         same = backend.gibbs_cd(v, rounded, rbm.b, rbm.a, visible=visible, **options)
         assert all(harness.same_bits(x, y) for x, y in zip(got, same, strict=True))
@@ -169,9 +169,7 @@ def test_bfloat16_moves_the_weights_themselves(native, encoding, persistent, rng
         options = {"k": 2, "rng": harness.stream()}
         native.gibbs_cd_update(v, *fused, chains=chains[0], precision="bfloat16", **RULE, **options)
         w, *biases = parts[:3]
-        directions = native.gibbs_cd(
-            v, ops.round_to_bfloat16(w), *biases, chains=chains[1], **options
-        )
+        directions = native.gibbs_cd(v, round_to_bfloat16(w), *biases, chains=chains[1], **options)
         for x, velocity, direction in zip(parts[:3], parts[3:], directions, strict=True):
             native.sgd_momentum(x, velocity, direction, **RULE)
         assert all(harness.same_bits(x, y) for x, y in zip(fused, parts, strict=True))

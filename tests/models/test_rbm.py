@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import layerwise
-from layerwise import RBM, nn
+from layerwise import DBN, RBM, nn
 from layerwise.ops import BitMatrix
 
 from ..nn.energy import enumeration
@@ -326,6 +326,20 @@ def test_values_outside_the_unit_interval_warn():
     x = np.array([[0.0, 1.5], [-1.0, 0.5]])
     with pytest.warns(UserWarning, match=r"values in \[0, 1\]; X spans \[-1, 1.5\]"):
         RBM(2, n_iter=1).fit(x)
+
+
+@pytest.mark.parametrize("model", [RBM(3), DBN([3, 2])], ids=lambda model: type(model).__name__)
+def test_rounded_weights_ask_for_data_that_train_in_float32(binary, model):
+    x = binary.astype(bool)
+    model.set_params(learning=nn.CD(precision="bfloat16"), n_iter=1)
+    message = r"X must be float32 or a BitMatrix where learning has precision='bfloat16'"
+    with pytest.raises(TypeError, match=f"^{type(model).__name__}: {message}; got .* in float64"):
+        model.fit(x)
+    if isinstance(model, RBM):
+        with pytest.raises(TypeError, match=message):
+            model.partial_fit(x)
+        assert not hasattr(model, "components_")
+    model.fit(BitMatrix.pack(x))
 
 
 def test_methods_ask_for_fit_and_for_the_features_of_fit(binary):

@@ -42,6 +42,7 @@ __all__ = [
     "check_integer",
     "check_labels",
     "check_number",
+    "check_precision",
     "check_rate",
     "check_rbm",
     "check_sizes",
@@ -169,6 +170,16 @@ def check_rbm(estimator: Any, op: str = "RBM") -> None:
     if estimator.dropout and not isinstance(rule, (CD, PCD)):
         raise TypeError(f"{op}: learning must be CD or PCD with dropout; got {rule!r}")
     pair_of(units_of(estimator.visible, op=op, name="visible"), Bernoulli())
+
+
+def check_precision(op: str, rbm: Any, dtype: np.dtype[Any]) -> None:
+    """Error if the rule of an RBM rounds its weights and X trains in another dtype than float32."""
+    precision = getattr(rule_of(rbm.learning, rbm.k, op=op), "precision", "full")
+    if precision != "full" and dtype != np.float32:
+        raise TypeError(
+            f"{op}: X must be float32 or a BitMatrix where learning has "
+            f"precision={precision!r}; got one that trains in {dtype}"
+        )
 
 
 def check_sizes(op: str, name: str, value: Any) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from layerwise import nn
 
-from ._checks import check_choice, check_rbm, check_sizes, check_verbose, per_layer
+from ._checks import check_choice, check_precision, check_rbm, check_sizes, check_verbose, per_layer
 from ._rbm_training import fit_rbm
 from .rbm import RBM
 
@@ -52,6 +52,8 @@ def fit_stack(
     weight: np.ndarray | None = None,
 ) -> None:
     """Train the layers on validated data; attributes are set when all of them are trained."""
+    for rbm in layers:
+        check_precision(type(dbn).__name__, rbm, rows.dtype)
     stack: list[tuple[nn.Pair, nn.Parameters]] = []
     for i, rbm in enumerate(layers):
         below = rows

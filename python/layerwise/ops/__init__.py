@@ -6,8 +6,6 @@ argument is written to unless its description says so. Every op takes ``num_thre
 ``workspace=``.
 """
 
-from layerwise.reference.gemm import round_to_bfloat16
-
 from .bits import BitMatrix
 from .config import get_backend, get_num_threads, num_threads, use_backend
 from .dense import activation_dx, dense, dense_db, dense_dw, dense_dx
@@ -70,7 +68,6 @@ __all__ = [
     "num_threads",
     "omp",
     "recycle_memory",
-    "round_to_bfloat16",
     "sgd_momentum",
     "softmax",
     "softmax_cross_entropy",

@@ -91,10 +91,10 @@ def gibbs_cd(
         Stream of the persistent chains; by default `rng` with row ids 0 to C - 1.
     precision : {"full", "bfloat16"}
         How the half-steps read float32 weights: as they are, or rounded to bfloat16, which moves
-        each by at most ``2**-8 * abs(w)`` and halves the bytes of the copies that they read. 0/1
-        states are exact either way and sums are float32: the result is, bit for bit, that for
-        rounded `w`. It pays where reading weights is what takes the time: few rows, many sweeps,
-        a GPU.
+        each normal number by at most ``2**-8 * abs(w)`` (one above 3.39e38 becomes infinite) and
+        halves the bytes of the copies that a CPU reads. 0/1 states are exact either way and sums
+        are float32: the result is, bit for bit, that for rounded `w`. It pays where reading
+        weights is what takes the time: few rows, many sweeps, a GPU.
     num_threads, workspace
         As for `gemm`.
 

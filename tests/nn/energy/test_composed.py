@@ -46,6 +46,8 @@ def test_rounded_weights_are_for_float32(rng):
         nn.composed_cd(
             PAIR, np.eye(4), tiny(rng), k=1, rng=Philox(0), precision="bfloat16", weight=np.ones(4)
         )
+    with pytest.raises(ValueError, match="composed_cd: precision must be 'full' or 'bfloat16'"):
+        nn.composed_cd(PAIR, np.eye(4), tiny(rng), k=1, rng=Philox(0), precision="bf16")
 
 
 def test_equal_weights_move_persistent_chains_as_the_kernel_does(rng):

@@ -9,12 +9,19 @@ import numpy as np
 
 from layerwise import ops
 from layerwise.ops import BitMatrix, CDStatistics, Philox, Workspace
+from layerwise.reference.gemm import round_to_bfloat16
 
 from .units import Pair, Parameters
 
 __all__ = ["composed_cd"]
 
 _CHAIN_LAYERS = 1 << 13  # masks on persistent chains; a stack's layers have the words below
+
+
+def check_precision(op: str, precision: str) -> None:
+    """Error unless half-steps can read weights so."""
+    if precision not in ("full", "bfloat16"):
+        raise ValueError(f"{op}: precision must be 'full' or 'bfloat16'; got {precision!r}")
 
 
 def composed_cd(
@@ -68,12 +75,13 @@ def composed_cd(
     array([0.25, 0.75])
     """
     n, dtype = v.shape[0], p.w.dtype
+    check_precision("composed_cd", precision)
     if precision == "bfloat16":
         if dtype != np.float32:
             raise TypeError(
                 f"composed_cd: precision must be 'full' where weights are {dtype}; got 'bfloat16'"
             )
-        p = replace(p, w=ops.round_to_bfloat16(p.w))
+        p = replace(p, w=round_to_bfloat16(p.w))
     s = np.ones(n, dtype) if weight is None else weight.astype(dtype)
     mask = _mask(rng, dropout, (n, len(p.a)), dtype)
     data = _phase(v, pair.hidden(v, p, workspace=workspace), s, mask)

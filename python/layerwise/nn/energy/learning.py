@@ -12,7 +12,7 @@ import numpy as np
 from layerwise.ops import BitMatrix, Philox, Workspace
 from layerwise.storage import register
 
-from .composed import composed_cd
+from .composed import check_precision, composed_cd
 from .units import Pair, Parameters
 
 __all__ = ["CD", "PCD", "Dropout", "LearningRule", "rule_of"]
@@ -23,11 +23,6 @@ def _check_sweeps(op: str, k: int) -> None:
         raise TypeError(f"{op}: k must be an integer >= 1; got {k!r}")
     if k < 1:
         raise ValueError(f"{op}: k must be an integer >= 1; got {k}")
-
-
-def _check_precision(op: str, precision: str) -> None:
-    if precision not in ("full", "bfloat16"):
-        raise ValueError(f"{op}: precision must be 'full' or 'bfloat16'; got {precision!r}")
 
 
 class LearningRule(ABC):
@@ -129,7 +124,7 @@ class CD(LearningRule):
 
     def __post_init__(self) -> None:
         _check_sweeps("CD", self.k)
-        _check_precision("CD", self.precision)
+        check_precision("CD", self.precision)
         if self.visible not in ("sample", "mean"):
             raise ValueError(f"CD: visible must be 'sample' or 'mean'; got {self.visible!r}")
 
@@ -180,7 +175,7 @@ class PCD(LearningRule):
 
     def __post_init__(self) -> None:
         _check_sweeps("PCD", self.k)
-        _check_precision("PCD", self.precision)
+        check_precision("PCD", self.precision)
         if self.n_chains is not None and (
             isinstance(self.n_chains, bool) or not hasattr(self.n_chains, "__index__")
         ):
