@@ -60,6 +60,18 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
     const T* at = b.data + k0 * b.row_stride + j0 * b.col_stride;
     int64_t k = k0;
     if (has_rows_only(transposed(b))) {
+        for (; cols == width && k + lanes<T> <= k1;
+             k += lanes<T>, at += lanes<T>, out += width * lanes<T>) {
+            for (int64_t half = 0; half < 2; ++half) {
+                const T* const first = at + half * lanes<T> * b.col_stride;
+                Vec<T> v[lanes<T>];
+                for (int64_t j = 0; j < lanes<T>; ++j)
+                    v[j] = load(first + j * b.col_stride) * scale;
+                transpose<T>(v);
+                for (int64_t i = 0; i < lanes<T>; ++i)
+                    store(out + i * width + half * lanes<T>, v[i]);
+            }
+        }
         for (; k < k1; k += lanes<T>, at += lanes<T>, out += width * lanes<T>) {
             const int64_t depth = min_of(lanes<T>, k1 - k);
             for (int64_t half = 0; half < 2; ++half) {
@@ -130,6 +142,23 @@ static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, i
     constexpr int64_t chunks = (Tile<T>::max_height + lanes<T> - 1) / lanes<T>;
     int64_t k = k0;
     if (a.col_stride == 1) {
+        // Whole vectors, as long as the last one has room: the last row again in place of rows that
+        // are not there, and the next vector over them.
+        const T* lines[chunks * lanes<T>];
+        for (int64_t r = 0; r < chunks * lanes<T>; ++r)
+            lines[r] = a.data + (i0 + min_of(r, height - 1)) * a.row_stride;
+        const int64_t room = (lanes<T> - 1) * height + round_up(height, lanes<T>);
+        for (; (k1 - k) * height >= room; k += lanes<T>, out += lanes<T> * height) {
+            Vec<T> v[chunks][lanes<T>];
+            for (int64_t c = 0; c < chunks; ++c) {
+                for (int64_t r = 0; r < lanes<T>; ++r)
+                    v[c][r] = load(lines[c * lanes<T> + r] + k) * scale;
+                transpose<T>(v[c]);
+            }
+            for (int64_t i = 0; i < lanes<T>; ++i)
+                for (int64_t c = 0; c * lanes<T> < height; ++c)
+                    store(out + i * height + c * lanes<T>, v[c][i]);
+        }
         for (; k < k1; k += lanes<T>) {
             const int64_t depth = min_of(lanes<T>, k1 - k);
             Vec<T> v[chunks][lanes<T>];
