@@ -62,8 +62,8 @@ struct Task {
     const PackedB<T, S>& b;        // of the chunk that begins at column j0
     int64_t i, rows, j0, j, cols;  // rows from i, columns from j0 + j
     Sums<T> sums;
-    T* own;   // memory for own rows or columns
-    T* copy;  // and for a panel
+    T* own;        // memory for own rows or columns
+    T* copies[2];  // and for panels
     int64_t in_place = columns_in_place<T>(p, cols);
 
     S* own_columns() const { return reinterpret_cast<S*>(own); }
@@ -91,7 +91,7 @@ struct Task {
         Columns<T, S> found;
         found.panels.packed = p.own_columns ? own_columns() : b.panels + j * p.k;
         found.panels.packed_k = p.k;
-        found.copy = copy;
+        found.copies[0] = copies[0], found.copies[1] = copies[1];
         if (in_place > 0) found.panels.leave_in(g.b.dense, j0 + j, in_place);
         if (in_place > 0 && b.states) {
             found.shared = b.room + j * p.k;
@@ -163,17 +163,18 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const int64_t j = index / p.row_blocks * p.block_cols, rows = rows_of(p, block);
         char* const own = scratch + static_cast<size_t>(thread) * p.scratch_bytes;
         const auto at = [&](size_t offset) { return reinterpret_cast<T*>(own + offset); };
-        const Task<T, S> task = {.g = g,
-                                 .p = p,
-                                 .b = b,
-                                 .i = i,
-                                 .rows = rows,
-                                 .j0 = j0,
-                                 .j = j,
-                                 .cols = min_of(p.block_cols, p.n - j),
-                                 .sums = {at(0), p.ld},
-                                 .own = at(p.sums_bytes),
-                                 .copy = at(p.scratch_bytes - p.copy_bytes)};
+        const Task<T, S> task = {
+            .g = g,
+            .p = p,
+            .b = b,
+            .i = i,
+            .rows = rows,
+            .j0 = j0,
+            .j = j,
+            .cols = min_of(p.block_cols, p.n - j),
+            .sums = {at(0), p.ld},
+            .own = at(p.sums_bytes),
+            .copies = {at(p.scratch_bytes - 2 * p.copy_bytes), at(p.scratch_bytes - p.copy_bytes)}};
         const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, rows, task.own) : blocks[block];
         task.run(a, plain, thread, team);
     });

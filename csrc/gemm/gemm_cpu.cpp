@@ -1,7 +1,7 @@
 // gemm on the CPU: blocks of C as independent tasks. B is packed before them, or where its rows are
-// contiguous by the first tile that reads a panel (sparse blocks read it where it is); where there
-// are few rows, each task packs the columns of B that it reads, where there are many, the rows of
-// A. Where B is sparse and A is not, C' = B' A' is computed and transposed block by block.
+// contiguous by tiles as they go (sparse blocks read it where it is); where there are few rows, each
+// task packs the columns of B that it reads, where there are many, the rows of A. Where B is sparse
+// and A is not, C' = B' A' is computed and transposed block by block.
 #include "gemm/gemm.h"
 
 #include "gemm/gemm_chunk.h"
@@ -18,14 +18,15 @@ static double density_of_a(const GemmArgs<T>& g) {
 }
 
 // Columns of A that few tiles read are not worth packing. But a strip of them is a line for each k,
-// more than L1 has for long k: packed is 3 to 15% faster for 500 columns of B at k from 256, the
-// same for 200 (Zen 3). Pages apart they crowd into a few sets of the cache.
+// which many tiles had better find side by side: at 100 k, 500 rows and 784 columns of B packed is
+// a quarter faster, with 500 columns 2 to 7%, with 200 3% slower (Zen 3). Pages apart they crowd
+// into a few sets of the cache.
 template <class T>
 static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
-    constexpr int64_t few = 200, small = 1 << 16, page = 4096;
+    constexpr int64_t few = 256, page = 4096;
     p.dense_a = density > 2 * sparse_threshold;
     if (operand_cols(g.a_tail) > 0) return;
-    p.a_in_place = g.a.encoding == Encoding::dense && (p.n <= few || p.n * p.k <= small) &&
+    p.a_in_place = g.a.encoding == Encoding::dense && p.n <= few &&
                    has_rows_only(transposed(g.a.dense)) &&
                    g.a.dense.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
     p.b_in_place = !g.packed_b && g.b.encoding == Encoding::dense && has_rows_only(g.b.dense);

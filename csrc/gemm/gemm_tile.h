@@ -44,7 +44,7 @@ struct Strip {
 // under way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    Strip<T> a, b;      // a line at each step
+    Strip<T> a, b;      // a line at each step, of b that is copied a row
     Strip<T> from, to;  // a row, as wide as a tile, at each step; from may be null
 };
 
@@ -68,14 +68,15 @@ enum class Source : uint8_t {
     packed,    // both; constant steps: 4 to 10% faster where tiles are low (v3)
     b_packed,  // a where it is
     in_place,  // both where they are; b is left packed at `copy`
+    copying,   // packed both; a row of the next b is brought and left packed at `copy` each turn
 };
 
 // to (height, width) = a b over one depth block, or from + a b where not the first; depth > 0.
 template <class T, int height, bool first, Source source>
 static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums<T> to,
                        const Ahead<T>& later, T* copy) {
-    constexpr bool packs = source == Source::in_place;
-    const int64_t a_step = source == Source::packed ? height : a.step;
+    constexpr bool packs = source == Source::in_place, copies = source == Source::copying;
+    const int64_t a_step = source == Source::packed || copies ? height : a.step;
     const int64_t b_step = packs ? b.step : Tile<T>::width;
     Vec<T> sum[height][2];
 #pragma GCC unroll 16
@@ -104,6 +105,17 @@ static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums
         b.data += b_step;
     };
     Ahead<T> ahead = later;
+    const auto copy_row = [&]() __attribute__((always_inline)) {
+        const Vec<T> low = load(ahead.b.data), high = load(ahead.b.data + lanes<T>);
+        store(copy, low);
+        store(copy + lanes<T>, high);
+        copy += Tile<T>::width;
+        const T* const soon = ahead.b.data + steps_ahead * ahead.b.step;
+#pragma GCC unroll 2
+        for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(soon + j, 0, 2);
+        __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
+        ahead.b.data += ahead.b.step;
+    };
     const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
 #pragma GCC unroll 2
         for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(row.data + j, 1);
@@ -125,7 +137,10 @@ static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums
         do {
             __builtin_prefetch(ahead.a.data, 0, 2), ahead.a.data += ahead.a.step;
             step(), step();
-            if (!packs) __builtin_prefetch(ahead.b.data, 0, 2), ahead.b.data += ahead.b.step;
+            if (copies)
+                copy_row();
+            else if (!packs)
+                __builtin_prefetch(ahead.b.data, 0, 2), ahead.b.data += ahead.b.step;
             step(), step();
         } while (--n > 0);
     }
@@ -145,6 +160,7 @@ template <class T, int height, bool first>
 static DenseTile<T> dense_tile_from(Source source) {
     if (source == Source::packed) return dense_tile<T, height, first, Source::packed>;
     if (source == Source::b_packed) return dense_tile<T, height, first, Source::b_packed>;
+    if (source == Source::copying) return dense_tile<T, height, first, Source::copying>;
     return dense_tile<T, height, first, Source::in_place>;
 }
 

@@ -1,0 +1,198 @@
+// Where tiles find the panels of B, and how panels come to be packed.
+#pragma once
+
+#include "gemm/gemm_pack.h"
+
+namespace layerwise::LW_ISA_NAMESPACE {
+
+// Rows of A or columns of B as tiles read them: in the matrix, from `first_packed` on in panels,
+// where they are stored as S. Those of another S than T are all in panels.
+template <class T, class S = T>
+struct Panels {
+    const S* packed = nullptr;
+    int64_t packed_k = 0, first_k = 0;  // of a panel, how many and the first of them
+    const T* matrix = nullptr;
+    int64_t step = 0;  // there from k to k
+    int64_t first_packed = 0;
+
+    // The first n are columns [j0, j0 + n) of x.
+    void leave_in(const Matrix<const T>& x, int64_t j0, int64_t n) {
+        matrix = x.data + j0, step = x.row_stride;
+        first_packed = n;
+    }
+
+    bool is_packed(int64_t j) const { return j >= first_packed; }
+
+    // From k on of the panel that begins at row or column j and has `size` of them.
+    Strip<S> packed_at(int64_t j, int64_t size, int64_t k) const {
+        return {packed + j * packed_k + (k - first_k) * size, size};
+    }
+    Strip<T> in_place_at(int64_t j, int64_t k) const { return {matrix + j + k * step, step}; }
+    Strip<S> at(int64_t j, int64_t size, int64_t k) const {
+        if constexpr (sizeof(S) == sizeof(T))
+            if (!is_packed(j)) return in_place_at(j, k);
+        return packed_at(j, size, k);
+    }
+};
+
+// Where a depth block of a panel of B is: only in the matrix, being packed, packed for all.
+enum PanelState : uint8_t { unpacked, being_packed, packed };
+
+// A depth block of a panel: columns from q * width, k from `k` on; `block` is its number in k.
+struct PanelPart {
+    int64_t q, k, depth, block;
+};
+
+// Columns of B. What was left in the matrix is packed while it is read for the first time, or
+// before: for all tasks, where they share panels, or for the tiles that follow.
+template <class T, class S>
+struct Columns {
+    Panels<T, S> panels;
+    T* copies[2] = {};          // of the panel that this thread reads, and of the next
+    T* shared = nullptr;        // panels.packed
+    uint8_t* states = nullptr;  // of shared panels, ld from one depth block to the next
+    int64_t ld = 0;
+    Matrix<const T> source;  // of panels that the task packs just before they are read
+
+    uint8_t* state(const PanelPart& x) const {
+        return states ? states + x.block * ld + x.q : nullptr;
+    }
+    bool is_packed(const PanelPart& x) const { return panels.is_packed(x.q * Tile<T>::width); }
+    Strip<S> packed_at(const PanelPart& x) const {
+        return panels.packed_at(x.q * Tile<T>::width, Tile<T>::width, x.k);
+    }
+    Strip<T> in_place_at(const PanelPart& x) const {
+        return panels.in_place_at(x.q * Tile<T>::width, x.k);
+    }
+};
+
+// Memory that tiles bring closer, a part each: `runs` of `steps` lines, `step` from line to line
+// and `next` from run to run.
+template <class T>
+struct Region {
+    const T* data = nullptr;
+    int64_t step = 0, steps = 0, next = 0, runs = 0, done = 0;
+
+    // For a tile of so many turns; `idle` where there is no more.
+    Strip<T> part(int64_t turns, const T* idle) {
+        if (runs <= 0) return {idle, 0};
+        const Strip<T> part = {data + done * step, step};
+        done += turns;
+        if (done >= steps) done = 0, --runs, data += next;
+        return part;
+    }
+};
+
+// `cols` neighbouring elements of each of `rows` rows.
+template <class T>
+static Region<T> rows_region(const T* data, int64_t row_stride, int64_t rows, int64_t cols) {
+    return {data, row_stride, rows, line<T>, ceil_div(cols, line<T>)};
+}
+
+template <class T>
+static Region<T> packed_region(const T* panel, int64_t elements) {
+    return {panel, line<T>, elements / line<T>, 0, 1};
+}
+
+// A part, wherever it is.
+template <class T>
+static Region<T> panel_region(const Columns<T, T>& b, const PanelPart& x) {
+    constexpr int64_t width = Tile<T>::width;
+    if (b.source.data && b.is_packed(x)) {
+        const Matrix<const T>& m = b.source;
+        const T* const first = m.data + x.q * width * m.col_stride + x.k;
+        const int64_t cols = min_of(width, m.cols - x.q * width);
+        if (m.col_stride == x.depth) return packed_region(first, cols * x.depth);
+        return {first, line<T>, ceil_div(x.depth, line<T>), m.col_stride, cols};
+    }
+    const uint8_t* state = b.state(x);
+    const bool in_place =
+        !b.is_packed(x) && !(state && __atomic_load_n(state, __ATOMIC_RELAXED) == packed);
+    if (!in_place) return packed_region(b.packed_at(x).data, x.depth * width);
+    const Strip<T> rows = b.in_place_at(x);
+    return rows_region(rows.data, rows.step, x.depth, width);
+}
+
+// Those that have to be widened to be read are short, and read in order.
+static inline Region<float> panel_region(const Columns<float, Bfloat16>&, const PanelPart&) {
+    return {};
+}
+
+// A depth block of a packed panel, as tiles read it.
+template <class T>
+static Strip<T> widened(const Strip<T>& panel, int64_t, T*) {
+    return panel;
+}
+static inline Strip<float> widened(const Strip<Bfloat16>& panel, int64_t depth, float* copy) {
+    for (int64_t i = 0; i < depth * Tile<float>::width; i += lanes<float>)
+        store(copy + i, load(panel.data + i));
+    return {copy, Tile<float>::width};
+}
+
+// Where this thread may leave a copy of a part that is only in the matrix.
+template <class T>
+struct CopyRoom {
+    T* data = nullptr;         // null: the part is packed
+    uint8_t* state = nullptr;  // to tell the others when the copy is for all
+};
+
+// For all tasks, if no other has begun to copy it; nobody waits for one that has. Else beside the
+// copy that it is reading.
+template <class T, class S>
+static CopyRoom<T> copy_room(const Columns<T, S>& b, const PanelPart& x, const T* reading) {
+    if (b.is_packed(x)) return {};
+    const CopyRoom<T> own = {b.copies[reading == b.copies[0]], nullptr};
+    uint8_t* const state = b.state(x);
+    if (!state) return own;
+    uint8_t was = unpacked;
+    if (__atomic_compare_exchange_n(state, &was, being_packed, false, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_ACQUIRE))
+        return {b.shared + (x.q * b.panels.packed_k + x.k) * Tile<T>::width, state};
+    return was == packed ? CopyRoom<T>{} : own;
+}
+
+// A part that tiles copy while they read the one before it.
+template <class T>
+struct PanelCopy {
+    CopyRoom<T> room;    // data null: there is none
+    Strip<T> rows = {};  // that are left
+    T* to = nullptr;
+    int64_t left = 0;
+
+    void pass(int64_t n) { rows.data += n * rows.step, to += n * Tile<T>::width, left -= n; }
+
+    void finish() {
+        for (; left > 0; pass(1)) {
+            store(to, load(rows.data));
+            store(to + lanes<T>, load(rows.data + lanes<T>));
+        }
+        if (room.state) __atomic_store_n(room.state, uint8_t{packed}, __ATOMIC_RELEASE);
+    }
+};
+
+template <class T, class S>
+static PanelCopy<T> begin_copy(const Columns<T, S>& b, const PanelPart& x, const T* reading) {
+    PanelCopy<T> copy = {copy_room(b, x, reading)};
+    if (copy.room.data) copy.rows = b.in_place_at(x), copy.to = copy.room.data, copy.left = x.depth;
+    return copy;
+}
+
+// A part as the tiles of one thread find it.
+template <class T>
+struct OpenPanel {
+    Strip<T> columns;   // for all tiles but the first, if that packs them
+    Strip<T> in_place;  // for that
+    CopyRoom<T> room;   // where it leaves them; data null: they are packed
+};
+
+template <class T, class S>
+static OpenPanel<T> open_panel(const Columns<T, S>& b, const PanelPart& x,
+                               const PanelCopy<T>& copied) {
+    constexpr int64_t width = Tile<T>::width;
+    if (copied.room.data) return {{copied.room.data, width}, {}, {}};
+    const CopyRoom<T> room = copy_room<T, S>(b, x, nullptr);
+    if (!room.data) return {widened(b.packed_at(x), x.depth, b.copies[0]), {}, {}};
+    return {{room.data, width}, b.in_place_at(x), room};
+}
+
+}  // namespace layerwise::LW_ISA_NAMESPACE
