@@ -1,7 +1,7 @@
 // gemm on the CPU: blocks of C as independent tasks. B is packed before them, or where its rows are
-// contiguous by tiles as they go (sparse blocks read it where it is); where there are few rows, each
-// task packs the columns of B that it reads, where there are many, the rows of A. Where B is sparse
-// and A is not, C' = B' A' is computed and transposed block by block.
+// contiguous by tiles as they go (sparse blocks read it where it is); where there are few rows,
+// each task packs the columns of B that it reads, where there are many, the rows of A. Where B is
+// sparse and A is not, C' = B' A' is computed and transposed block by block.
 #include "gemm/gemm.h"
 
 #include "gemm/gemm_chunk.h"
