@@ -3,7 +3,7 @@
 
 #include "gemm/gemm_panel.h"
 #include "gemm/gemm_plan.h"
-#include "gemm/momentum_cpu.h"
+#include "gemm/gemm_tile_end.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
@@ -11,9 +11,8 @@ namespace layerwise::LW_ISA_NAMESPACE {
 template <class T>
 struct Result {
     int64_t cols = 0;
-    Sums<T> sums;  // there, where they are the result itself: columns that fill panels,
-    bool steps = false;
-    TileStep<T> step;  // or only in a step along them
+    Sums<T> sums;  // there, where they are the result: columns that fill panels
+    const TileEnd<T>* tiles = nullptr;  // or in this
 };
 
 // A block of C whose A is dense. The sums grow in `sums` and end there or in `result`. Panels of B
@@ -100,9 +99,9 @@ private:
         const T* const idle = panel.columns.data;
         const Sums<T> from = sums.at(0, x.q * width);
         const bool ends = visit.last_depth && x.q * width < result.cols;
-        const bool steps = ends && result.steps;
-        const Sums<T> to = ends && !steps ? result.sums.at(0, x.q * width) : from;
-        alignas(64) T gradient[Tile<T>::max_height * width];
+        const TileEnd<T>* const end = ends ? result.tiles : nullptr;
+        const Sums<T> to = ends && !end ? result.sums.at(0, x.q * width) : from;
+        alignas(64) T own[Tile<T>::max_height * width];
         for (int64_t tile = 0; tile < tiles; ++tile) {
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
             const bool packs = r == 0 && panel.room.data, last = tile + 1 == tiles;
@@ -120,9 +119,9 @@ private:
             else if (!packs)
                 ahead.b = next_b.part(turns, idle);
             if (x.k > 0) ahead.from = {from.at(row, col).data, from.ld};
-            if (steps) {
-                ahead.from = result.step.w_rows(row, x.q * width + col);
-                ahead.to = result.step.velocity_rows(row, x.q * width + col);
+            if (end) {
+                ahead.from = end->reads(row, x.q * width + col);
+                ahead.to = end->writes(row, x.q * width + col);
             }
             const Source source = packs                 ? Source::in_place
                                   : copies              ? Source::copying
@@ -130,12 +129,11 @@ private:
                                                         : Source::b_packed;
             dense_tile_of<T>(height, x.k == 0, source)(
                 x.depth, strips.at(r, height, x.k), packs ? panel.in_place : panel.columns,
-                from.at(r, 0), steps ? Sums<T>{gradient, width} : to.at(r, 0), ahead,
+                from.at(r, 0), end ? Sums<T>{own, width} : to.at(r, 0), ahead,
                 copies ? copied.to : panel.room.data);
             if (copies) copied.pass(turns);
-            if (steps)
-                result.step.take(r, height, x.q * width, min_of(width, cols - x.q * width),
-                                 gradient, width);
+            if (end)
+                end->take(r, height, x.q * width, min_of(width, cols - x.q * width), own, width);
             if (packs && panel.room.state)
                 __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);
         }

@@ -27,21 +27,18 @@ static Region<T> later_rows(const GemmArgs<T>& g, int64_t i, int64_t rows, int64
     return {};
 }
 
-// The sums are the result, or a step along them is: tiles can leave them there. Not all of them
-// grow there, since rows of C may be a power of two apart: 3% at 2048^3.
-template <class T>
-static bool is_plain(const GemmArgs<T>& g) {
-    const Epilogue<T>& e = g.epilogue;
-    if (e.beta != T(0) || e.bias.data || e.activation != Activation::none || e.gate.data ||
-        e.noise != Noise::none)
-        return false;
-    if (e.step.w.data)
-        return !g.mean.data && e.step.w.col_stride == 1 && e.step.velocity.col_stride == 1;
-    return e.alpha == T(1) && g.mean.col_stride == 1;
-}
+// How the sums of a block end: as they are (not all of them grow there, since rows of C may be a
+// power of two apart: 3% at 2048^3), tile by tile, or in a pass over the block.
+enum class Ending : uint8_t { stored, tiles, block };
 
-// A tile of fewer steps has no time to bring the parameters that it moves.
-constexpr int64_t least_k_of_step = 16;
+template <class T>
+static Ending ending_of(const GemmArgs<T>& g, int64_t k) {
+    const Epilogue<T>& e = g.epilogue;
+    if (!has_tile_end(e, g.mean)) return Ending::block;
+    if (!e.step.w.data && e.alpha == T(1) && !e.bias.data && e.activation == Activation::none)
+        return Ending::stored;
+    return k >= least_k_of_tile_end ? Ending::tiles : Ending::block;
+}
 
 // B packed, or room for those columns that the first tile to read them packs.
 template <class T, class S>
@@ -106,29 +103,25 @@ struct Task {
         return found;
     }
 
-    // Sums that need no other epilogue end where they belong as soon as a tile has them.
-    Result<T> result(bool plain) const {
-        Result<T> found;
-        found.sums = sums;
-        const MomentumStep<T>& step = g.epilogue.step;
-        const auto at = [&](const Matrix<T>& x) { return x.data + i * x.row_stride + j0 + j; };
-        if (plain && !step.w.data) {
+    // Sums that need no pass over the block end as soon as a tile has them.
+    Result<T> result(Ending ending, const TileEnd<T>& tiles) const {
+        Result<T> found = {0, sums};
+        if (ending == Ending::stored) {
+            const Matrix<T>& x = g.mean;
             found.cols = cols / width * width;
-            found.sums = {at(g.mean), g.mean.row_stride};
-        } else if (plain && p.k >= least_k_of_step) {
+            found.sums = {x.data + i * x.row_stride + j0 + j, x.row_stride};
+        } else if (ending == Ending::tiles) {
             found.cols = cols;
-            found.steps = true;
-            found.step = {at(step.w),        at(step.velocity),
-                          step.w.row_stride, step.velocity.row_stride,
-                          step.rule,         g.epilogue.alpha};
+            found.tiles = &tiles;
         }
         return found;
     }
 
     // Panels of B are shared by packing them where they are left in place: each of the team begins
     // elsewhere.
-    void run(const ABlock<T>& a, bool plain, int64_t thread, int64_t team) const {
-        Result<T> end = result(plain);
+    void run(const ABlock<T>& a, Ending ending, int64_t thread, int64_t team) const {
+        const TileEnd<T> tiles = {g.epilogue, g.mean, i, j0 + j};
+        Result<T> end = result(ending, tiles);
         const Columns<T, S> across = columns();
         if (a.panels) {
             Panels<T> lines = {.packed = a.panels, .packed_k = p.k};
@@ -136,7 +129,7 @@ struct Task {
             const int64_t first = across.states ? ceil_div(cols, width) * thread / team : 0;
             DenseBlock<T, S, Task>{p, lines, across, rows, cols, sums, end, *this}.run(first);
         } else {
-            if (end.steps) end.cols = 0;
+            if (end.tiles) end.cols = 0;
             pack_columns(in_place, cols - in_place, 0, p.k);
             const auto next = [](int64_t, const SparseAhead<S>& ahead) { return ahead; };
             sparse_block(a.sparse, across.panels, 0, end.cols, end.sums, next);
@@ -155,7 +148,7 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
     char* scratch = a_memory + static_cast<size_t>(p.shared_blocks) * p.a_block_bytes;
     const Status packed = pack_shared_rows(g, p, i0, blocks, a_memory, target);
     if (packed != Status::ok) return packed;
-    const bool plain = is_plain(g);
+    const Ending ending = ending_of(g, p.k);
     const int64_t team = min_of(target.num_threads, p.row_blocks * p.col_blocks);
     const double cost = flops_of(p.block_rows + p.own_columns, p.block_cols, p.k) / tile_rate;
     return parallel(target, p.row_blocks * p.col_blocks, cost, [&](int64_t index, int thread) {
@@ -176,7 +169,7 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
             .own = at(p.sums_bytes),
             .copies = {at(p.scratch_bytes - 2 * p.copy_bytes), at(p.scratch_bytes - p.copy_bytes)}};
         const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, rows, task.own) : blocks[block];
-        task.run(a, plain, thread, team);
+        task.run(a, ending, thread, team);
     });
 }
 

@@ -1,4 +1,4 @@
-// The step of momentum.h along rows of a block and of its tiles. Include from *_cpu.cpp files only.
+// The step of momentum.h along rows. Include from *_cpu.cpp files only.
 #pragma once
 
 #include "gemm/gemm_tile.h"
@@ -8,7 +8,7 @@ namespace layerwise::LW_ISA_NAMESPACE {
 
 // n elements, ws and vs apart, along `scale` times the sums, readable up to round_up(n, lanes).
 template <class T>
-LW_INLINE void momentum_run(const Momentum<T>& rule, T* w, int64_t ws, T* velocity, int64_t vs,
+LW_INLINE void momentum_run(const Momentum<T> rule, T* w, int64_t ws, T* velocity, int64_t vs,
                             int64_t n, const T* sums, T scale) {
     for (int64_t j = 0; j < n; j += lanes<T>) {
         const int64_t valid = min_of(lanes<T>, n - j);
@@ -34,27 +34,5 @@ static void momentum_segment(const MomentumStep<T>& step, int64_t i, int64_t j0,
     }
     momentum_run(step.rule, w, ws, velocity, vs, n, gradient, T(1));
 }
-
-// The step of a block's tiles, whose sums times `scale` are the gradient.
-template <class T>
-struct TileStep {
-    T *w, *velocity;  // of the block's first element; columns are contiguous
-    int64_t w_stride, velocity_stride;
-    Momentum<T> rule;
-    T scale;
-
-    Strip<T> w_rows(int64_t i, int64_t j) const { return {w + i * w_stride + j, w_stride}; }
-    Strip<T> velocity_rows(int64_t i, int64_t j) const {
-        return {velocity + i * velocity_stride + j, velocity_stride};
-    }
-
-    // Rows [i, i + height), columns [j, j + n), from sums `ld` apart, readable up to round_up(n,
-    // lanes).
-    void take(int64_t i, int64_t height, int64_t j, int64_t n, const T* sums, int64_t ld) const {
-        for (int64_t r = i; r < i + height; ++r, sums += ld)
-            momentum_run(rule, w + r * w_stride + j, 1, velocity + r * velocity_stride + j, 1, n,
-                         sums, scale);
-    }
-};
 
 }  // namespace layerwise::LW_ISA_NAMESPACE
