@@ -1,4 +1,4 @@
-// One block of C: sums over all of k, before the epilogue.
+// One block of C: sums over all of k, which end in tiles where they can.
 #pragma once
 
 #include "gemm/gemm_panel.h"
@@ -74,10 +74,10 @@ private:
         const int64_t panels = ceil_div(cols, width);
         const bool last = next.k <= d.k;
         for (int64_t done = 0; done < panels; ++done) {
-            Visit visit = {d, done + 1 < panels ? d : next, next.k, done, last, true};
+            const bool goes_on = !last || done + 1 < panels;
+            Visit visit = {d, done + 1 < panels ? d : next, next.k, done, last, goes_on};
             visit.part.q = (first + done) % panels;
             visit.next.q = (visit.part.q + 1) % panels;
-            visit.goes_on = !last || done + 1 < panels;
             task.pack_panel(visit.part.q, d.k, d.k + d.depth);
             run_panel(visit, strips, later, copied);
         }
@@ -92,7 +92,7 @@ private:
         const int64_t turns = x.depth / steps_per_turn, from_a = visit.done * turns * line<T>;
         // The last tiles copy a row a turn each, all rows but a few.
         const int64_t tiles = ceil_div(rows, p.height);
-        const bool copying = visit.goes_on && tiles > steps_per_turn;
+        const bool copying = visit.goes_on && tiles > steps_per_turn && strips.is_packed(0);
         const OpenPanel<T> panel = open_panel(b, x, copied);
         copied = {};
         Region<T> next_b = panel_region(b, visit.next);
@@ -111,7 +111,7 @@ private:
                 ahead.a = later.part(turns, idle);
             else if (strips.is_packed(r) && from_a < x.depth * height)
                 ahead.a = {strips.at(r, height, visit.next_k).data + from_a, line<T>};
-            if (copying && tile + steps_per_turn == tiles && strips.is_packed(r))
+            if (copying && tile + steps_per_turn == tiles)
                 copied = begin_copy(b, visit.next, panel.columns.data);
             const bool copies = copied.left >= turns && copied.left > 0;
             if (copies)
@@ -120,7 +120,8 @@ private:
                 ahead.b = next_b.part(turns, idle);
             if (x.k > 0) ahead.from = {from.at(row, col).data, from.ld};
             if (end) {
-                ahead.from = end->reads(row, x.q * width + col);
+                const Strip<T> reads = end->reads(row, x.q * width + col);
+                if (reads.data) ahead.from = reads;
                 ahead.to = end->writes(row, x.q * width + col);
             }
             const Source source = packs                 ? Source::in_place

@@ -40,7 +40,7 @@ static Ending ending_of(const GemmArgs<T>& g, int64_t k) {
     return k >= least_k_of_tile_end ? Ending::tiles : Ending::block;
 }
 
-// B packed, or room for those columns that the first tile to read them packs.
+// B packed, or room for those columns that tiles pack as they go.
 template <class T, class S>
 struct PackedB {
     const S* panels = nullptr;

@@ -28,7 +28,8 @@ struct TileEnd {
     const Matrix<T>& mean;
     int64_t i0, j0;
 
-    // Rows from i on, from column j on, both in the block; data null: there are none.
+    // Rows from i on, from column j on, counted in the block; perhaps past it, to be brought. Data
+    // null: there are none.
     Strip<T> reads(int64_t i, int64_t j) const {
         const MomentumStep<T>& step = e.step;
         return step.w.data ? rows_of(step.w, i, j) : rows_of(e.gate, i, j);
@@ -87,7 +88,8 @@ private:
                 if (!gate.data)
                     y = activate<T>(f, y);
                 else if (f != Activation::none)
-                    y = y * activation_slope<T>(f, load_lanes(at(gate, r) + c, 1, valid));
+                    y = y *
+                        activation_slope<T>(f, load_lanes(gate.data + r * gate.step + c, 1, valid));
                 store_lanes(at(out, r) + c, 1, y, valid);
             }
         }

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import layerwise
-from layerwise import DBN, RBM, nn
+from layerwise import DBN, RBM, DBNClassifier, nn
 from layerwise.ops import BitMatrix
 
 from ..nn.energy import enumeration
@@ -328,18 +328,30 @@ def test_values_outside_the_unit_interval_warn():
         RBM(2, n_iter=1).fit(x)
 
 
-@pytest.mark.parametrize("model", [RBM(3), DBN([3, 2])], ids=lambda model: type(model).__name__)
-def test_rounded_weights_ask_for_data_that_train_in_float32(binary, model):
+ROUNDED = nn.CD(precision="bfloat16")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        RBM(3, learning=ROUNDED, n_iter=1),
+        RBM(3, learning=nn.Dropout(ROUNDED, 0.5), n_iter=1),
+        DBN([3, 2], learning=ROUNDED, n_iter=1),
+        DBNClassifier([3], pretrain=DBN(3, learning=ROUNDED, n_iter=1), n_iter=1),
+    ],
+)
+def test_rounded_weights_ask_for_data_that_train_in_float32(binary, model, tmp_path):
     x = binary.astype(bool)
-    model.set_params(learning=nn.CD(precision="bfloat16"), n_iter=1)
+    labels = [x[:, 0]] if isinstance(model, DBNClassifier) else []
     message = r"X must be float32 or a BitMatrix where learning has precision='bfloat16'"
     with pytest.raises(TypeError, match=f"^{type(model).__name__}: {message}; got .* in float64"):
-        model.fit(x)
+        model.fit(x, *labels, checkpoint=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
     if isinstance(model, RBM):
         with pytest.raises(TypeError, match=message):
             model.partial_fit(x)
         assert not hasattr(model, "components_")
-    model.fit(BitMatrix.pack(x))
+    model.fit(BitMatrix.pack(x), *labels)
 
 
 def test_methods_ask_for_fit_and_for_the_features_of_fit(binary):

@@ -42,9 +42,9 @@ __all__ = [
     "check_integer",
     "check_labels",
     "check_number",
-    "check_precision",
     "check_rate",
     "check_rbm",
+    "check_rounding",
     "check_sizes",
     "check_training",
     "check_verbose",
@@ -172,9 +172,9 @@ def check_rbm(estimator: Any, op: str = "RBM") -> None:
     pair_of(units_of(estimator.visible, op=op, name="visible"), Bernoulli())
 
 
-def check_precision(op: str, rbm: Any, dtype: np.dtype[Any]) -> None:
+def check_rounding(op: str, rbm: Any, dtype: np.dtype[Any]) -> None:
     """Error if the rule of an RBM rounds its weights and X trains in another dtype than float32."""
-    precision = getattr(rule_of(rbm.learning, rbm.k, op=op), "precision", "full")
+    precision = rule_of(rbm.learning, rbm.k, op=op).precision
     if precision != "full" and dtype != np.float32:
         raise TypeError(
             f"{op}: X must be float32 or a BitMatrix where learning has "

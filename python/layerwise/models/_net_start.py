@@ -12,10 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from layerwise import nn
 
-from ._stack_training import fit_stack, layers_of
+from ._stack_training import check_layers, fit_stack, layers_of
 from .dbn import DBN
+from .rbm import RBM
 
-__all__ = ["check_pretrain", "start_net"]
+__all__ = ["Start", "check_pretrain", "start_net", "start_of"]
+
+# The DBN whose weights the hidden layers take, and its layers where it is to be trained.
+Start = tuple[DBN, list[RBM]]
 
 
 def check_pretrain(op: str, pretrain: Any, sizes: tuple[int, ...]) -> None:
@@ -36,8 +40,29 @@ def check_pretrain(op: str, pretrain: Any, sizes: tuple[int, ...]) -> None:
         )
 
 
+def start_of(model: Any, rows: Any) -> Start | None:
+    """Give what the hidden layers start from; None for random weights. Errors before any work."""
+    op = type(model).__name__
+    if isinstance(model.pretrain, FrozenEstimator):
+        dbn: DBN = model.pretrain.estimator
+        if dbn.n_features_in_ != rows.shape[1]:
+            raise ValueError(
+                f"{op}: X must have the features of pretrain's DBN, {dbn.n_features_in_}; "
+                f"got {rows.shape[1]}"
+            )
+        return dbn, []
+    if not model.pretrain:
+        return None
+    dbn = clone(model.pretrain) if isinstance(model.pretrain, DBN) else DBN()
+    dbn.set_params(n_components=model.n_components, verbose=model.verbose)
+    layers = layers_of(dbn)
+    check_layers(op, layers, rows)
+    return dbn, layers
+
+
 def start_net(
     model: Any,
+    start: Start | None,
     rows: Any,
     classes: np.ndarray,
     sizes: tuple[int, ...],
@@ -45,8 +70,10 @@ def start_net(
     checkpoint: nn.Checkpoint | None = None,
 ) -> None:
     """Set up the net as it is before the fine-tuning."""
-    dbn = _pretrained(model, rows, seed, checkpoint)
+    dbn, layers = start or (None, [])
     if dbn is not None:
+        if layers:
+            _pretrain(model, dbn, layers, rows, seed, checkpoint)
         coefs = [rbm.components_.astype(rows.dtype) for rbm in dbn.rbms_]
         intercepts = [rbm.intercept_hidden_.astype(rows.dtype) for rbm in dbn.rbms_]
     else:
@@ -65,25 +92,18 @@ def start_net(
     model._velocities = None
 
 
-def _pretrained(model: Any, rows: Any, seed: int, checkpoint: nn.Checkpoint | None) -> DBN | None:
-    """Learn the hidden layers from the rows, or take those there are; None for a plain net."""
-    if isinstance(model.pretrain, FrozenEstimator):
-        dbn: DBN = model.pretrain.estimator
-        if dbn.n_features_in_ != rows.shape[1]:
-            raise ValueError(
-                f"{type(model).__name__}: X must have the features of pretrain's DBN, "
-                f"{dbn.n_features_in_}; got {rows.shape[1]}"
-            )
-        return dbn
-    if not model.pretrain:
-        return None
-    dbn = clone(model.pretrain) if isinstance(model.pretrain, DBN) else DBN()
-    dbn.set_params(n_components=model.n_components, verbose=model.verbose)
-    fit_stack(dbn, layers_of(dbn), rows, seed, checkpoint)
+def _pretrain(
+    model: Any,
+    dbn: DBN,
+    layers: list[RBM],
+    rows: Any,
+    seed: int,
+    checkpoint: nn.Checkpoint | None,
+) -> None:
+    fit_stack(dbn, layers, rows, seed, checkpoint)
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(model, name):
             setattr(dbn, name, getattr(model, name))
-    return dbn
 
 
 def _sigmoid_start(

@@ -8,11 +8,11 @@ import numpy as np
 
 from layerwise import nn
 
-from ._checks import check_choice, check_precision, check_rbm, check_sizes, check_verbose, per_layer
+from ._checks import check_choice, check_rbm, check_rounding, check_sizes, check_verbose, per_layer
 from ._rbm_training import fit_rbm
 from .rbm import RBM
 
-__all__ = ["fit_stack", "layers_of"]
+__all__ = ["check_layers", "fit_stack", "layers_of"]
 
 # Hyper-parameters of the layers: one for all, or a sequence of one each.
 _EACH = (
@@ -43,6 +43,12 @@ def layers_of(dbn: Any) -> list[RBM]:
     return layers
 
 
+def check_layers(op: str, layers: list[RBM], rows: Any) -> None:
+    """Errors unless all layers can learn from data of the dtype of `rows`."""
+    for rbm in layers:
+        check_rounding(op, rbm, rows.dtype)
+
+
 def fit_stack(
     dbn: Any,
     layers: list[RBM],
@@ -52,8 +58,6 @@ def fit_stack(
     weight: np.ndarray | None = None,
 ) -> None:
     """Train the layers on validated data; attributes are set when all of them are trained."""
-    for rbm in layers:
-        check_precision(type(dbn).__name__, rbm, rows.dtype)
     stack: list[tuple[nn.Pair, nn.Parameters]] = []
     for i, rbm in enumerate(layers):
         below = rows

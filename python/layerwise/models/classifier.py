@@ -29,7 +29,7 @@ from ._checks import (
     seed_of,
 )
 from ._fitted import COMMON, array, count, each, fields, instance, none_or
-from ._net_start import check_pretrain, start_net
+from ._net_start import check_pretrain, start_net, start_of
 from ._run import open_run
 from ._tuning import fit_net, update_net
 from .dbn import DBN
@@ -263,8 +263,9 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         sizes = self._check_parameters()
         rows, y = self._read(X, y, reset=True)
         classes, codes = np.unique(y, return_inverse=True)
+        start = start_of(self, rows)
         seed, run = open_run(self, rows, checkpoint, resume, y)
-        start_net(self, rows, classes, sizes, seed, run)
+        start_net(self, start, rows, classes, sizes, seed, run)
         fit_net(self, rows, codes, run)
         return self
 
@@ -309,7 +310,7 @@ class DBNClassifier(Persistent, ClassifierMixin, BaseEstimator):
         codes = _codes_of(y, known)
         if first:
             seed = seed_of(type(self).__name__, self.random_state)
-            start_net(self, rows, known, sizes, seed)
+            start_net(self, start_of(self, rows), rows, known, sizes, seed)
         update_net(self, rows, codes)
         return self
 

@@ -23,7 +23,7 @@ from ._checks import (
 from ._fitted import COMMON, Check, array, each, instance
 from ._run import open_run
 from ._sampling import Sampler
-from ._stack_training import fit_stack, layers_of
+from ._stack_training import check_layers, fit_stack, layers_of
 from ._transformer import SparseTransformer
 from .rbm import RBM
 
@@ -220,6 +220,7 @@ class DBN(Sampler, SparseTransformer):
         """
         layers = layers_of(self)
         rows = read_training(self, X, reset=True, units=layers[0]._units)
+        check_layers(type(self).__name__, layers, rows)
         weight = check_weights(type(self).__name__, sample_weight, rows.shape[0])
         seed, run = open_run(self, rows, checkpoint, resume, weight=weight)
         fit_stack(self, layers, rows, seed, run, weight)

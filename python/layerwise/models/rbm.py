@@ -14,8 +14,8 @@ from layerwise import nn
 from layerwise.storage import register
 
 from ._checks import (
-    check_precision,
     check_rbm,
+    check_rounding,
     check_weights,
     read_rows,
     read_training,
@@ -290,7 +290,7 @@ class RBM(Sampler, SparseTransformer):
         """
         check_rbm(self)
         rows = read_training(self, X, reset=True, units=self._units)
-        check_precision(type(self).__name__, self, rows.dtype)
+        check_rounding(type(self).__name__, self, rows.dtype)
         weight = check_weights(type(self).__name__, sample_weight, rows.shape[0])
         seed, run = open_run(self, rows, checkpoint, resume, weight=weight)
         fit_rbm(self, rows, seed, weight=weight, checkpoint=run)
@@ -317,7 +317,7 @@ class RBM(Sampler, SparseTransformer):
         first = not hasattr(self, "components_")
         dtype = None if first else self.components_.dtype
         rows = read_training(self, X, reset=first, dtype=dtype, units=self._units)
-        check_precision(type(self).__name__, self, rows.dtype)
+        check_rounding(type(self).__name__, self, rows.dtype)
         if first:
             start_rbm(self, rows, seed_of(type(self).__name__, self.random_state))
         for batch in rows.parts():

@@ -42,6 +42,11 @@ class LearningRule(ABC):
         """Whether `update` may stand for `statistics` and an optimiser's step."""
         return True
 
+    @property
+    def precision(self) -> str:
+        """How half-steps read the weights: "full", or "bfloat16" for float32 data alone."""
+        return "full"
+
     @abstractmethod
     def start(self, pair: Pair, p: Parameters, batch_size: int, rng: Philox) -> dict[str, Any]:
         """Make the state before the first update."""
@@ -247,6 +252,11 @@ class Dropout(LearningRule):
     def fused(self) -> bool:
         """Whether the kernel of `update` knows the rule."""
         return False
+
+    @property
+    def precision(self) -> str:
+        """How half-steps read the weights."""
+        return self.rule.precision
 
     def start(self, pair: Pair, p: Parameters, batch_size: int, rng: Philox) -> dict[str, Any]:
         """Make the state of the rule."""
