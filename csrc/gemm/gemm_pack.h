@@ -60,30 +60,22 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
     const T* at = b.data + k0 * b.row_stride + j0 * b.col_stride;
     int64_t k = k0;
     if (has_rows_only(transposed(b))) {
-        for (; cols == width && k + lanes<T> <= k1;
-             k += lanes<T>, at += lanes<T>, out += width * lanes<T>) {
+        const auto block = [&]<bool whole>() __attribute__((always_inline)) {
+            const int64_t depth = whole ? lanes<T> : min_of(lanes<T>, k1 - k);
             for (int64_t half = 0; half < 2; ++half) {
                 const T* const first = at + half * lanes<T> * b.col_stride;
                 Vec<T> v[lanes<T>];
                 for (int64_t j = 0; j < lanes<T>; ++j)
-                    v[j] = load(first + j * b.col_stride) * scale;
-                transpose<T>(v);
-                for (int64_t i = 0; i < lanes<T>; ++i)
-                    store(out + i * width + half * lanes<T>, v[i]);
-            }
-        }
-        for (; k < k1; k += lanes<T>, at += lanes<T>, out += width * lanes<T>) {
-            const int64_t depth = min_of(lanes<T>, k1 - k);
-            for (int64_t half = 0; half < 2; ++half) {
-                const T* const first = at + half * lanes<T> * b.col_stride;
-                Vec<T> v[lanes<T>];
-                for (int64_t j = 0; j < lanes<T>; ++j)
-                    v[j] = j < halves[half] ? load_lanes(first + j * b.col_stride, 1, depth) * scale
-                                            : Vec<T>{};
+                    v[j] = whole || j < halves[half]
+                               ? load_lanes(first + j * b.col_stride, 1, depth) * scale
+                               : Vec<T>{};
                 transpose<T>(v);
                 for (int64_t i = 0; i < depth; ++i) store(out + i * width + half * lanes<T>, v[i]);
             }
-        }
+            k += lanes<T>, at += lanes<T>, out += width * lanes<T>;
+        };
+        while (cols == width && k + lanes<T> <= k1) block.template operator()<true>();
+        while (k < k1) block.template operator()<false>();
     } else if (cols == width && b.col_stride == 1) {
         for (; k < k1; ++k, at += b.row_stride, out += width) {
             store(out, load(at) * scale);
@@ -135,64 +127,59 @@ LW_INLINE void store_ahead(T* out, Vec<T> v, int64_t n, int64_t left) {
         store_n(out, v, n);
 }
 
-// Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height].
+// Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height]: where rows are
+// contiguous. In place of rows that are not there the last one is read again.
+template <class T>
+static void pack_a_rows_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
+                              int64_t k1, T scale, T* out) {
+    constexpr int64_t chunks = (Tile<T>::max_height + lanes<T> - 1) / lanes<T>;
+    const T* lines[chunks * lanes<T>];
+    for (int64_t r = 0; r < chunks * lanes<T>; ++r)
+        lines[r] = a.data + (i0 + min_of(r, height - 1)) * a.row_stride;
+    int64_t k = k0;
+    const auto block = [&]<bool whole>() __attribute__((always_inline)) {
+        const int64_t depth = whole ? lanes<T> : min_of(lanes<T>, k1 - k);
+        Vec<T> v[chunks][lanes<T>];
+        for (int64_t c = 0; c < chunks; ++c) {
+            for (int64_t r = 0; r < lanes<T>; ++r)
+                v[c][r] = load_lanes(lines[c * lanes<T> + r] + k, 1, depth) * scale;
+            transpose<T>(v[c]);
+        }
+        for (int64_t i = 0; i < depth; ++i, ++k, out += height)
+            for (int64_t c = 0, r = 0; r < height; ++c, r += lanes<T>)
+                store_ahead(out + r, v[c][i], min_of(lanes<T>, height - r),
+                            whole ? lanes<T> : (k1 - k) * height - r);
+    };
+    // The last vector of a whole block has room.
+    const int64_t room = (lanes<T> - 1) * height + round_up(height, lanes<T>);
+    while ((k1 - k) * height >= room) block.template operator()<true>();
+    while (k < k1) block.template operator()<false>();
+}
+
+// The same where columns are contiguous. Whole vectors where the column goes on (masked loads of
+// columns far apart took twice the time on Zen 3), from columns that earlier calls asked for.
+template <class T>
+static void pack_a_columns_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
+                                 int64_t k1, T scale, T* out) {
+    constexpr int64_t columns_ahead = 16;
+    const int64_t whole = height / lanes<T> * lanes<T>, rest = height - whole;
+    const int64_t there = i0 + whole + lanes<T> <= a.rows ? lanes<T> : rest;
+    for (int64_t k = k0; k < k1; ++k, out += height) {
+        const T* column = a.data + k * a.col_stride + i0;
+        __builtin_prefetch(column + columns_ahead * a.col_stride, 0, 2);
+        for (int64_t r = 0; r < whole; r += lanes<T>) store(out + r, load(column + r) * scale);
+        if (rest > 0)
+            store_ahead(out + whole, load_lanes(column + whole, 1, there) * scale, rest,
+                        (k1 - k) * height - whole);
+    }
+}
+
 template <class T>
 static void pack_a_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
                          int64_t k1, T scale, T* out) {
-    constexpr int64_t chunks = (Tile<T>::max_height + lanes<T> - 1) / lanes<T>;
-    int64_t k = k0;
-    if (a.col_stride == 1) {
-        // Whole vectors, as long as the last one has room: the last row again in place of rows that
-        // are not there, and the next vector over them.
-        const T* lines[chunks * lanes<T>];
-        for (int64_t r = 0; r < chunks * lanes<T>; ++r)
-            lines[r] = a.data + (i0 + min_of(r, height - 1)) * a.row_stride;
-        const int64_t room = (lanes<T> - 1) * height + round_up(height, lanes<T>);
-        for (; (k1 - k) * height >= room; k += lanes<T>, out += lanes<T> * height) {
-            Vec<T> v[chunks][lanes<T>];
-            for (int64_t c = 0; c < chunks; ++c) {
-                for (int64_t r = 0; r < lanes<T>; ++r)
-                    v[c][r] = load(lines[c * lanes<T> + r] + k) * scale;
-                transpose<T>(v[c]);
-            }
-            for (int64_t i = 0; i < lanes<T>; ++i)
-                for (int64_t c = 0; c * lanes<T> < height; ++c)
-                    store(out + i * height + c * lanes<T>, v[c][i]);
-        }
-        for (; k < k1; k += lanes<T>) {
-            const int64_t depth = min_of(lanes<T>, k1 - k);
-            Vec<T> v[chunks][lanes<T>];
-            for (int64_t c = 0; c < chunks; ++c) {
-                for (int64_t r = 0; r < lanes<T>; ++r) {
-                    const int64_t row = c * lanes<T> + r;
-                    const T* const from = a.data + (i0 + row) * a.row_stride + k;
-                    v[c][r] = row < height ? load_lanes(from, 1, depth) * scale : Vec<T>{};
-                }
-                transpose<T>(v[c]);
-            }
-            for (int64_t i = 0; i < depth; ++i, out += height) {
-                const int64_t left = (k1 - k - i) * height;
-                for (int64_t c = 0; c * lanes<T> < height; ++c)
-                    store_ahead(out + c * lanes<T>, v[c][i],
-                                min_of(lanes<T>, height - c * lanes<T>), left - c * lanes<T>);
-            }
-        }
-    } else if (a.row_stride == 1) {
-        // Whole vectors where the column goes on (masked loads of columns far apart took twice the
-        // time on Zen 3), from columns that earlier calls asked for.
-        constexpr int64_t columns_ahead = 16;
-        const int64_t whole = height / lanes<T> * lanes<T>, rest = height - whole;
-        const int64_t there = i0 + whole + lanes<T> <= a.rows ? lanes<T> : rest;
-        for (; k < k1; ++k, out += height) {
-            const T* column = a.data + k * a.col_stride + i0;
-            __builtin_prefetch(column + columns_ahead * a.col_stride, 0, 2);
-            for (int64_t r = 0; r < whole; r += lanes<T>) store(out + r, load(column + r) * scale);
-            if (rest > 0)
-                store_ahead(out + whole, load_lanes(column + whole, 1, there) * scale, rest,
-                            (k1 - k) * height - whole);
-        }
-    }
-    for (; k < k1; ++k, out += height)
+    if (a.col_stride == 1) return pack_a_rows_dense(a, i0, height, k0, k1, scale, out);
+    if (a.row_stride == 1) return pack_a_columns_dense(a, i0, height, k0, k1, scale, out);
+    for (int64_t k = k0; k < k1; ++k, out += height)
         for (int64_t r = 0; r < height; ++r)
             out[r] = a.data[(i0 + r) * a.row_stride + k * a.col_stride] * scale;
 }
