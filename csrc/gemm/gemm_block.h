@@ -83,6 +83,18 @@ private:
         }
     }
 
+    // What the tile at (row, col) of the block begins with and leaves, or its end reads and writes.
+    static Ahead<T> rows_ahead(const PanelPart& x, const Sums<T>& from, const Sums<T>& to,
+                               const TileEnd<T>* end, int64_t row, int64_t col) {
+        Ahead<T> ahead = {{}, {}, {}, {to.data, to.ld}};
+        if (x.k > 0) ahead.from = {from.data, from.ld};
+        if (!end) return ahead;
+        const Strip<T> reads = end->reads(row, col);
+        if (reads.data) ahead.from = reads;
+        ahead.to = end->writes(row, col);
+        return ahead;
+    }
+
     // The tiles bring the next panel of B, and of A what the next depth block reads: 1/7 faster at
     // 2048^3 where L3 is far (Emerald Rapids). A panel that is to be packed is copied by the last
     // of them: to copy it while it is read takes six times a tile, most of it waiting.
@@ -106,7 +118,9 @@ private:
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
             const bool packs = r == 0 && panel.room.data, last = tile + 1 == tiles;
             const int64_t row = last ? 0 : r + height, col = last ? width : 0;
-            Ahead<T> ahead = {{idle, 0}, {}, {}, {to.at(row, col).data, to.ld}};
+            Ahead<T> ahead =
+                rows_ahead(x, from.at(row, col), to.at(row, col), end, row, x.q * width + col);
+            ahead.a = {idle, 0};
             if (p.own_rows)
                 ahead.a = later.part(turns, idle);
             else if (strips.is_packed(r) && from_a < x.depth * height)
@@ -118,12 +132,6 @@ private:
                 ahead.b = copied.rows;
             else if (!packs)
                 ahead.b = next_b.part(turns, idle);
-            if (x.k > 0) ahead.from = {from.at(row, col).data, from.ld};
-            if (end) {
-                const Strip<T> reads = end->reads(row, x.q * width + col);
-                if (reads.data) ahead.from = reads;
-                ahead.to = end->writes(row, x.q * width + col);
-            }
             const Source source = packs                 ? Source::in_place
                                   : copies              ? Source::copying
                                   : strips.is_packed(r) ? Source::packed
