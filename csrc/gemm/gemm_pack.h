@@ -157,7 +157,7 @@ static void pack_a_rows_dense(const Matrix<const T>& a, int64_t i0, int64_t heig
 }
 
 // The same where columns are contiguous. Whole vectors where the column goes on (masked loads of
-// columns far apart took twice the time on Zen 3), from columns that earlier calls asked for.
+// columns far apart took up to twice the time on Zen 3), from columns that earlier calls asked for.
 template <class T>
 static void pack_a_columns_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
                                  int64_t k1, T scale, T* out) {
