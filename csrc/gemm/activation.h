@@ -41,4 +41,21 @@ LW_INLINE Vec<T> activation_slope(Activation f, Vec<T> y) {
     return splat<T>(T(1));
 }
 
+// body.template operator()<f>()
+template <class Body>
+LW_INLINE void visit_activation(Activation f, const Body& body) {
+    switch (f) {
+        case Activation::none:
+            return body.template operator()<Activation::none>();
+        case Activation::sigmoid:
+            return body.template operator()<Activation::sigmoid>();
+        case Activation::relu:
+            return body.template operator()<Activation::relu>();
+        case Activation::softplus:
+            return body.template operator()<Activation::softplus>();
+        case Activation::tanh:
+            return body.template operator()<Activation::tanh>();
+    }
+}
+
 }  // namespace layerwise::LW_ISA_NAMESPACE

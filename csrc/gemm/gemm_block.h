@@ -142,7 +142,7 @@ private:
                 copies ? copied.to : panel.room.data);
             if (copies) copied.pass(turns);
             if (end)
-                end->take(r, height, x.q * width, min_of(width, cols - x.q * width), own, width);
+                end->take(r, height, x.q * width, min_of(width, cols - x.q * width), {own, width});
             if (packs && panel.room.state)
                 __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);
         }

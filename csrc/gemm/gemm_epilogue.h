@@ -67,18 +67,8 @@ static void nonlinear_segment(const Epilogue<T>& e, int64_t i, int64_t j0, int64
 
 template <class T>
 static void activation_segment(const Epilogue<T>& e, int64_t i, int64_t j0, int64_t n, T* s) {
-    switch (e.activation) {
-        case Activation::none:
-            return;
-        case Activation::sigmoid:
-            return nonlinear_segment<Activation::sigmoid>(e, i, j0, n, s);
-        case Activation::relu:
-            return nonlinear_segment<Activation::relu>(e, i, j0, n, s);
-        case Activation::softplus:
-            return nonlinear_segment<Activation::softplus>(e, i, j0, n, s);
-        case Activation::tanh:
-            return nonlinear_segment<Activation::tanh>(e, i, j0, n, s);
-    }
+    if (e.activation == Activation::none) return;
+    visit_activation(e.activation, [&]<Activation f>() { nonlinear_segment<f>(e, i, j0, n, s); });
 }
 
 // s becomes the Bernoulli sample; bits (64 units a word, null: not wanted) its packed form.

@@ -38,44 +38,33 @@ struct TileEnd {
         return e.step.w.data ? rows_of(e.step.velocity, i, j) : rows_of(mean, i, j);
     }
 
-    // Rows [i, i + height), columns [j, j + n), from sums `ld` apart, readable up to round_up(n,
-    // lanes).
-    void take(int64_t i, int64_t height, int64_t j, int64_t n, const T* sums, int64_t ld) const {
-        if (e.step.w.data) {
-            const Strip<T> w = reads(i, j), velocity = writes(i, j);
-            for (int64_t r = 0; r < height; ++r)
-                momentum_run(e.step.rule, at(w, r), 1, at(velocity, r), 1, n, sums + r * ld,
-                             e.alpha);
-            return;
-        }
-        switch (e.activation) {
-            case Activation::none:
-                return formula<Activation::none>(i, height, j, n, sums, ld);
-            case Activation::sigmoid:
-                return formula<Activation::sigmoid>(i, height, j, n, sums, ld);
-            case Activation::relu:
-                return formula<Activation::relu>(i, height, j, n, sums, ld);
-            case Activation::softplus:
-                return formula<Activation::softplus>(i, height, j, n, sums, ld);
-            case Activation::tanh:
-                return formula<Activation::tanh>(i, height, j, n, sums, ld);
-        }
+    // Rows [i, i + height), columns [j, j + n), from sums readable up to round_up(n, lanes).
+    void take(int64_t i, int64_t height, int64_t j, int64_t n, const Sums<T>& sums) const {
+        const Matrix<T>&w = e.step.w, &velocity = e.step.velocity;
+        if (!w.data)
+            return visit_activation(e.activation,
+                                    [&]<Activation f>() { formula<f>(i, height, j, n, sums); });
+        for (int64_t r = 0; r < height; ++r)
+            momentum_run(e.step.rule, at(w, i + r, j), 1, at(velocity, i + r, j), 1, n,
+                         sums.at(r, 0).data, e.alpha);
     }
 
 private:
     template <class U>
+    U* at(const Matrix<U>& x, int64_t i, int64_t j) const {
+        return x.data + (i0 + i) * x.row_stride + j0 + j;
+    }
+    template <class U>
     Strip<T> rows_of(const Matrix<U>& x, int64_t i, int64_t j) const {
         if (!x.data) return {nullptr, 0};
-        return {x.data + (i0 + i) * x.row_stride + j0 + j, x.row_stride};
-    }
-    static T* at(const Strip<T>& rows, int64_t r) {
-        return const_cast<T*>(rows.data) + r * rows.step;
+        return {at(x, i, j), x.row_stride};
     }
 
     // y = f(z) or z f'(gate) where z = alpha s + bias.
     template <Activation f>
-    void formula(int64_t i, int64_t height, int64_t j, int64_t n, const T* sums, int64_t ld) const {
-        const Strip<T> gate = reads(i, j), out = writes(i, j);
+    void formula(int64_t i, int64_t height, int64_t j, int64_t n, const Sums<T>& sums) const {
+        const Strip<T> gate = reads(i, j);
+        const Sums<T> out = {at(mean, i, j), mean.row_stride};
         const T alpha = e.alpha;
         const bool biased = e.bias.data;
         for (int64_t c = 0; c < n; c += lanes<T>) {
@@ -83,14 +72,14 @@ private:
             const T* const from = e.bias.data + (j0 + j + c) * e.bias.stride;
             const Vec<T> bias = biased ? load_lanes(from, e.bias.stride, valid) : Vec<T>{};
             for (int64_t r = 0; r < height; ++r) {
-                Vec<T> y = load(sums + r * ld + c) * alpha;
+                Vec<T> y = load(sums.at(r, c).data) * alpha;
                 if (biased) y = y + bias;
                 if (!gate.data)
                     y = activate<T>(f, y);
                 else if (f != Activation::none)
                     y = y *
                         activation_slope<T>(f, load_lanes(gate.data + r * gate.step + c, 1, valid));
-                store_lanes(at(out, r) + c, 1, y, valid);
+                store_lanes(out.at(r, c).data, 1, y, valid);
             }
         }
     }
