@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "core/sizes.h"
 #include "core/target.h"
 
 namespace layerwise {
@@ -19,8 +19,8 @@ struct DType {
     bool operator==(const DType&) const = default;
 };
 
-std::string to_string(DType dtype);                        // NumPy's name: "float32"
-std::string to_string(const std::vector<int64_t>& shape);  // as a Python tuple: "(3, 4)"
+std::string to_string(DType dtype);         // NumPy's name: "float32"
+std::string to_string(const Sizes& shape);  // as a Python tuple: "(3, 4)"
 
 template <class T>
 struct DTypeOf;
@@ -63,8 +63,8 @@ struct Array {
     void* data = nullptr;
     DType dtype;
     Device device = Device::cpu;
-    int device_id = 0;                    // -1: not told by the protocol
-    std::vector<int64_t> shape, strides;  // strides in elements, of any sign or zero
+    int device_id = 0;     // -1: not told by the protocol
+    Sizes shape, strides;  // strides in elements, of any sign or zero
     bool readonly = false;
     pybind11::object owner;  // what keeps data alive; destroy with the GIL held
 
@@ -73,7 +73,7 @@ struct Array {
     std::string label() const { return std::string(op) + ": " + name; }
 };
 
-// Reads __array_struct__ or __array_interface__, else __cuda_array_interface__, else __dlpack__.
+// Reads arrays of NumPy, else __array_interface__, __cuda_array_interface__ or __dlpack__.
 // None gives an Array that is not `given`. Refused, by name: objects that are no array, dtypes
 // other than bool, integers and real floats, byte-swapped or misaligned data, strides that are no
 // multiple of the item size. op and name must outlive the Array (string literals).

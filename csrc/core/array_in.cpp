@@ -1,4 +1,4 @@
-// array_in: the three array protocols, read into an Array.
+// array_in: arrays of NumPy and the three array protocols, read into an Array.
 #include <bit>
 #include <cstdlib>
 #include <limits>
@@ -7,6 +7,7 @@
 #include "core/attribute.h"
 #include "core/dlpack.h"
 #include "core/errors.h"
+#include "core/numpy_array.h"
 
 namespace py = pybind11;
 
@@ -15,8 +16,8 @@ namespace {
 
 constexpr const char* accepted_dtypes = "a bool, integer or real float dtype in native byte order";
 
-std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape) {
-    std::vector<int64_t> strides(shape.size());
+Sizes contiguous_strides(const Sizes& shape) {
+    Sizes strides(shape.size());
     int64_t stride = 1;
     for (size_t i = shape.size(); i-- > 0;) {
         strides[i] = stride;
@@ -24,6 +25,12 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& shape) {
             stride = std::numeric_limits<int64_t>::max();  // the extent check below refuses it
     }
     return strides;
+}
+
+void check_rank(const Array& array, int64_t rank) {
+    if (rank < 0 || rank > static_cast<int64_t>(Sizes::most))
+        throw value_error(array.label(), " must have at most ", Sizes::most, " dimensions; got ",
+                          rank);
 }
 
 // The address range of the elements must fit the address space: no later offset overflows.
@@ -77,9 +84,8 @@ DType parse_typestr(const Array& array, py::handle object, const std::string& ty
     return dtype_from(array, object, valid ? typestr[1] : '?', bytes, typestr[0] == foreign);
 }
 
-std::vector<int64_t> strides_from_bytes(const Array& array,
-                                        const std::vector<int64_t>& byte_strides) {
-    std::vector<int64_t> strides = contiguous_strides(array.shape);
+Sizes strides_from_bytes(const Array& array, const Sizes& byte_strides) {
+    Sizes strides = contiguous_strides(array.shape);
     if (byte_strides.size() != strides.size())
         throw value_error(array.label(), " has ", strides.size(), " dimensions but ",
                           byte_strides.size(), " strides");
@@ -96,45 +102,31 @@ std::vector<int64_t> strides_from_bytes(const Array& array,
     return strides;
 }
 
-// The C side of NumPy's array interface. Its dict costs 5 us an array, this 0.3.
-struct ArrayStruct {
-    int two;
-    int ndim;
-    char kind;
-    int itemsize;
-    int flags;
-    Py_intptr_t* shape;
-    Py_intptr_t* strides;
-    void* data;
-};
-constexpr int flag_native = 0x200, flag_writable = 0x400;
-
-bool read_struct(Array& array, py::handle object) {
-    static PyObject* const name = PyUnicode_InternFromString("__array_struct__");
-    const py::object capsule = attribute_or(object, name, py::none());
-    if (PyCapsule_IsValid(capsule.ptr(), nullptr) == 0) return false;
-    const auto* from =
-        static_cast<const ArrayStruct*>(PyCapsule_GetPointer(capsule.ptr(), nullptr));
-    if (from->two != 2) return false;
-    array.dtype =
-        dtype_from(array, object, from->kind, from->itemsize, (from->flags & flag_native) == 0);
-    array.shape.assign(from->shape, from->shape + from->ndim);
-    array.strides = strides_from_bytes(array, {from->strides, from->strides + from->ndim});
-    array.data = from->data;
-    array.readonly = (from->flags & flag_writable) == 0;
-    array.owner = py::make_tuple(object, capsule);
+bool read_ndarray(Array& array, py::handle object) {
+    const PyArrayObject* from = any_ndarray(object);
+    if (from == nullptr) return false;
+    const PyArray_Descr* dtype = PyArray_DESCR(from);
+    array.dtype = dtype_from(array, object, dtype->kind, PyArray_ITEMSIZE(from),
+                             !PyArray_ISNOTSWAPPED(from));
+    const auto rank = static_cast<size_t>(PyArray_NDIM(from));
+    array.shape = Sizes(PyArray_DIMS(from), rank);
+    array.strides = strides_from_bytes(array, Sizes(PyArray_STRIDES(from), rank));
+    array.data = PyArray_DATA(from);
+    array.readonly = !PyArray_ISWRITEABLE(from);
+    array.owner = py::reinterpret_borrow<py::object>(object);
     return true;
 }
 
-std::vector<int64_t> integers(const py::tuple& sizes) {
-    std::vector<int64_t> out;
-    for (const py::handle size : sizes) out.push_back(size.cast<int64_t>());
+Sizes integers(const Array& array, const py::tuple& sizes) {
+    check_rank(array, static_cast<int64_t>(sizes.size()));
+    Sizes out(sizes.size());
+    for (size_t i = 0; i < sizes.size(); ++i) out[i] = sizes[i].cast<int64_t>();
     return out;
 }
 
 void read_interface(Array& array, const py::dict& interface, const py::handle& object) {
     array.dtype = parse_typestr(array, object, interface["typestr"].cast<std::string>());
-    array.shape = integers(interface["shape"].cast<py::tuple>());
+    array.shape = integers(array, interface["shape"].cast<py::tuple>());
     const py::object data = interface.attr("get")("data");
     if (!py::isinstance<py::tuple>(data))
         throw type_error(
@@ -146,7 +138,7 @@ void read_interface(Array& array, const py::dict& interface, const py::handle& o
     const py::object strides = interface.attr("get")("strides");
     array.strides = strides.is_none()
                         ? contiguous_strides(array.shape)
-                        : strides_from_bytes(array, integers(strides.cast<py::tuple>()));
+                        : strides_from_bytes(array, integers(array, strides.cast<py::tuple>()));
     // The dict too: an object may build its data when asked and own it only through the dict.
     array.owner = py::make_tuple(object, interface);
 }
@@ -175,10 +167,11 @@ void read_tensor(Array& array, const dlpack::Tensor& tensor) {
                          device);
     array.device_id = tensor.device.id;
     array.dtype = parse_dlpack_dtype(array, tensor.dtype);
-    array.shape.assign(tensor.shape, tensor.shape + tensor.ndim);
-    array.strides = tensor.strides == nullptr
-                        ? contiguous_strides(array.shape)
-                        : std::vector<int64_t>(tensor.strides, tensor.strides + tensor.ndim);
+    check_rank(array, tensor.ndim);
+    const auto rank = static_cast<size_t>(tensor.ndim);
+    array.shape = Sizes(tensor.shape, rank);
+    array.strides =
+        tensor.strides == nullptr ? contiguous_strides(array.shape) : Sizes(tensor.strides, rank);
     array.data = static_cast<char*>(tensor.data) + tensor.byte_offset;
 }
 
@@ -260,7 +253,7 @@ std::string to_string(DType dtype) {
     return kind + std::to_string(8 * dtype.bytes);
 }
 
-std::string to_string(const std::vector<int64_t>& shape) {
+std::string to_string(const Sizes& shape) {
     std::string text = "(";
     for (size_t i = 0; i < shape.size(); ++i)
         text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
@@ -273,7 +266,7 @@ Array array_in(py::handle object, const char* op, const char* name) {
     array.name = name;
     if (object.is_none()) return array;
     array.given = true;
-    if (!read_struct(array, object)) read_protocol(array, object);
+    if (!read_ndarray(array, object)) read_protocol(array, object);
     check_layout(array);
     return array;
 }

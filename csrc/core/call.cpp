@@ -113,7 +113,7 @@ bool matches(std::span<const int64_t> got, std::initializer_list<int64_t> expect
 Error wrong_shape(const std::string& label, std::span<const int64_t> got,
                   std::initializer_list<int64_t> expected) {
     return value_error(label, " must have shape ", expected_shape(expected), "; got ",
-                       to_string({got.begin(), got.end()}));
+                       to_string(Sizes(got.data(), got.size())));
 }
 
 void check_matrix(const char* op, const char* name, std::array<int64_t, 2> got,
@@ -124,6 +124,7 @@ void check_matrix(const char* op, const char* name, std::array<int64_t, 2> got,
 }  // namespace
 
 Call::Call(const char* op, py::handle where) : op_(op) {
+    entries_.reserve(16);
     target_.poll = &Call::poll;
     target_.poll_context = this;
     if (py::isinstance<py::tuple>(where)) {
@@ -151,37 +152,41 @@ Call::Call(const char* op, py::handle where) : op_(op) {
 
 Call::~Call() = default;
 
-const Array& Call::add(Array array, bool is_float_role, bool is_output, Alias alias) {
-    static const Array absent;
-    if (!array) return absent;
+void Call::add(const Array& array, bool is_float_role, bool is_output, Alias alias) {
+    if (!array) return;
     if (is_float_role && !is_float(array.dtype))
         throw type_error(array.label(), " must be float32 or float64; got ",
                          to_string(array.dtype));
     if (is_output) check_writable(array);
+    entries_.push_back({&array, is_float_role, is_output, alias});
+}
+
+const Array& Call::keep(Array array, bool is_float_role, bool is_output, Alias alias) {
+    static const Array absent{};
+    if (!array) return absent;
     arrays_.push_back(std::move(array));
-    entries_.push_back({&arrays_.back(), is_float_role, is_output, alias});
+    add(arrays_.back(), is_float_role, is_output, alias);
     return arrays_.back();
 }
 
 const Array& Call::input(py::handle object, const char* name, Alias alias) {
-    return add(array_in(object, op_, name), true, false, alias);
+    return keep(array_in(object, op_, name), true, false, alias);
 }
 
 const Array& Call::output(py::handle object, const char* name) {
-    return add(array_in(object, op_, name), true, true, Alias::none);
+    return keep(array_in(object, op_, name), true, true, Alias::none);
 }
 
 const Array& Call::other(py::handle object, const char* name) {
-    return add(array_in(object, op_, name), false, false, Alias::none);
+    return keep(array_in(object, op_, name), false, false, Alias::none);
 }
 
 const Array& Call::other_output(py::handle object, const char* name) {
-    return add(array_in(object, op_, name), false, true, Alias::none);
+    return keep(array_in(object, op_, name), false, true, Alias::none);
 }
 
 const OperandIn& Call::operand(py::handle object, const char* name) {
-    operands_.push_back(operand_in(object, op_, name));
-    OperandIn& operand = operands_.back();
+    const OperandIn& operand = operands_.emplace_back(operand_in(object, op_, name));
     add(operand.dense, true, false, Alias::none);
     add(operand.values, true, false, Alias::none);
     add(operand.indices, false, false, Alias::none);
@@ -190,9 +195,9 @@ const OperandIn& Call::operand(py::handle object, const char* name) {
 }
 
 const BitsIn& Call::output_bits(py::handle object, const char* name) {
-    bits_.push_back(bits_in(object, op_, name));
-    add(bits_.back().words, false, true, Alias::none);
-    return bits_.back();
+    const BitsIn& bits = bits_.emplace_back(bits_in(object, op_, name));
+    add(bits.words, false, true, Alias::none);
+    return bits;
 }
 
 void Call::check() const {
@@ -232,7 +237,7 @@ DType Call::dtype() const {
 size_t Call::publish(size_t needed) { return needed == 0 ? 0 : needed + workspace_alignment - 1; }
 
 Call::Block Call::workspace(py::handle object, size_t needed) {
-    const Array& array = add(array_in(object, op_, "workspace"), false, true, Alias::none);
+    const Array& array = keep(array_in(object, op_, "workspace"), false, true, Alias::none);
     if (needed == 0 && !array) return {};
     const size_t least = publish(needed);
     if (!array)

@@ -6,11 +6,13 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <initializer_list>
 #include <limits>
+#include <list>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
@@ -80,7 +82,8 @@ private:
         Alias alias;
     };
 
-    const Array& add(Array array, bool is_float, bool is_output, Alias alias);
+    const Array& keep(Array array, bool is_float, bool is_output, Alias alias);
+    void add(const Array& array, bool is_float, bool is_output, Alias alias);
     void enter();
     void leave(Status status);
     void check_device(const Array& array) const;
@@ -92,10 +95,14 @@ private:
     Target target_;
     CudaFailure failure_;
     std::shared_ptr<void> guard_;  // CudaDeviceGuard, while a CUDA kernel runs
-    std::deque<Array> arrays_;     // deques: references stay valid as they grow
-    std::deque<OperandIn> operands_;
-    std::deque<BitsIn> bits_;
-    std::vector<Entry> entries_;
+    // Lists: references stay valid as they grow, here as a rule, elsewhere if there is no more
+    // room.
+    alignas(std::max_align_t) std::byte room_[size_t{24} * 1024];
+    std::pmr::monotonic_buffer_resource memory_{room_, sizeof room_};
+    std::pmr::list<Array> arrays_{&memory_};
+    std::pmr::list<OperandIn> operands_{&memory_};
+    std::pmr::list<BitsIn> bits_{&memory_};
+    std::pmr::vector<Entry> entries_{&memory_};
     PyThreadState* released_ = nullptr;
     int64_t next_poll_ns_ = 0;
 };

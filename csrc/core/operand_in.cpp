@@ -6,22 +6,24 @@
 
 #include "core/attribute.h"
 #include "core/errors.h"
+#include "core/numpy_array.h"
 
 namespace py = pybind11;
 
 namespace layerwise {
 namespace {
 
-void read_shape(py::handle object, const std::string& label, int64_t& rows, int64_t& cols) {
+void read_shape(py::handle object, const char* op, const char* name, int64_t& rows, int64_t& cols) {
     const py::object shape = attribute_or(object, "shape", py::none());
     if (!py::isinstance<py::tuple>(shape) || py::len(shape) != 2)
-        throw value_error(label, " must have a shape of two sizes; got ",
+        throw value_error(op, ": ", name, " must have a shape of two sizes; got ",
                           py::repr(shape).cast<std::string>());
     const auto sizes = shape.cast<py::tuple>();
     rows = sizes[0].cast<int64_t>();
     cols = sizes[1].cast<int64_t>();
     if (rows < 0 || cols < 0)
-        throw value_error(label, " must have a shape of sizes >= 0; got (", rows, ", ", cols, ")");
+        throw value_error(op, ": ", name, " must have a shape of sizes >= 0; got (", rows, ", ",
+                          cols, ")");
 }
 
 // Set padding bits would be read as columns that do not exist.
@@ -118,7 +120,7 @@ void read_csr(OperandIn& csr, py::handle object, const char* op, const char* nam
         throw type_error(op, ": ", name, " must be a CSR matrix where it is sparse; got format '",
                          py::str(format).cast<std::string>(), "': use .tocsr()");
     csr.encoding = Encoding::csr;
-    read_shape(object, cat(op, ": ", name), csr.rows, csr.cols);
+    read_shape(object, op, name, csr.rows, csr.cols);
     if (csr.cols > std::numeric_limits<int32_t>::max())
         throw value_error(op, ": ", name,
                           " must have at most 2^31 - 1 columns where it is CSR; got ", csr.cols);
@@ -136,23 +138,18 @@ void read_csr(OperandIn& csr, py::handle object, const char* op, const char* nam
     read_values(csr);
 }
 
-}  // namespace
-
-BitsIn bits_in(py::handle object, const char* op, const char* name) {
+// `object` has `words_object`.
+BitsIn read_bits(py::handle object, py::handle words_object, const char* op, const char* name) {
     BitsIn bits;
-    if (object.is_none()) return bits;
-    if (!has_attribute(object, "words"))
-        throw type_error(op, ": ", name, " must be a BitMatrix (words and shape); got ",
-                         Py_TYPE(object.ptr())->tp_name);
-    bits.words = array_in(object.attr("words"), op, name);
-    read_shape(object, cat(op, ": ", name), bits.rows, bits.cols);
+    bits.words = array_in(words_object, op, name);
+    read_shape(object, op, name, bits.rows, bits.cols);
     const Array& words = bits.words;
     // torch on a GPU has no uint64 to speak of: the same bits as int64.
     const bool as_signed = words.device == Device::cuda && words.dtype == dtype_of<int64_t>;
     if (words.dtype != dtype_of<uint64_t> && !as_signed)
         throw type_error(op, ": ", name, " must have uint64 words; got ", to_string(words.dtype));
     const int64_t width = bits.cols / 64 + (bits.cols % 64 != 0);
-    if (words.shape != std::vector<int64_t>{bits.rows, width})
+    if (words.shape != Sizes{bits.rows, width})
         throw value_error(op, ": ", name, " of shape (", bits.rows, ", ", bits.cols,
                           ") must have words of shape (", bits.rows, ", ", width, "); got ",
                           to_string(words.shape));
@@ -162,6 +159,17 @@ BitsIn bits_in(py::handle object, const char* op, const char* name) {
                           words.strides[1]);
     if (words.device == Device::cpu) check_padding(bits, op, name);
     return bits;
+}
+
+}  // namespace
+
+BitsIn bits_in(py::handle object, const char* op, const char* name) {
+    if (object.is_none()) return {};
+    const py::object words = attribute_or(object, "words", py::object());
+    if (!words)
+        throw type_error(op, ": ", name, " must be a BitMatrix (words and shape); got ",
+                         Py_TYPE(object.ptr())->tp_name);
+    return read_bits(object, words, op, name);
 }
 
 std::vector<int64_t> int64_vector(const Array& array, int64_t size) {
@@ -178,10 +186,11 @@ OperandIn operand_in(py::handle object, const char* op, const char* name) {
     OperandIn operand;
     if (object.is_none()) return operand;
     operand.given = true;
-    const bool plain = is_ndarray(object);
-    if (!plain && has_attribute(object, "words")) {
+    const bool plain = plain_ndarray(object) != nullptr;
+    const py::object words = plain ? py::object() : attribute_or(object, "words", py::object());
+    if (words) {
         operand.encoding = Encoding::bits;
-        operand.bits = bits_in(object, op, name);
+        operand.bits = read_bits(object, words, op, name);
         operand.rows = operand.bits.rows;
         operand.cols = operand.bits.cols;
     } else if (!plain && has_attribute(object, "indptr")) {

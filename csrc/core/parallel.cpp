@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <omp.h>
+#include <time.h>
 #ifdef __linux__
 #include <sched.h>
 #endif
@@ -25,12 +26,33 @@ constexpr double min_flops_per_thread = 5e4;
 // Tasks are taken in runs of about this much, so that tiny ones do not fight over the counter.
 constexpr double flops_per_run = 2e4;
 
-int available_cpus() {
+constexpr int64_t cpus_valid_ns = 10'000'000;
+#ifdef CLOCK_MONOTONIC_COARSE
+constexpr clockid_t coarse_clock = CLOCK_MONOTONIC_COARSE;
+#else
+constexpr clockid_t coarse_clock = CLOCK_MONOTONIC;
+#endif
+
+int counted_cpus() {
 #ifdef __linux__
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
 #endif
     return omp_get_num_procs();
+}
+
+// Counted again after a few milliseconds: to ask the system takes half a microsecond.
+int available_cpus() {
+    static std::atomic<int64_t> counted_at{-1};
+    static std::atomic<int> cpus{0};
+    timespec time;
+    clock_gettime(coarse_clock, &time);
+    const int64_t now = (int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec) / cpus_valid_ns;
+    if (counted_at.load(std::memory_order_acquire) != now) {
+        cpus.store(counted_cpus(), std::memory_order_relaxed);
+        counted_at.store(now, std::memory_order_release);
+    }
+    return cpus.load(std::memory_order_relaxed);
 }
 
 int team_size(const Target& target, int64_t tasks, double flops_per_task) {

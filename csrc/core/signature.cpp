@@ -1,16 +1,13 @@
 #include "core/signature.h"
 
-#include "core/errors.h"
-
-#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
-#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
-#include <numpy/arrayobject.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "core/errors.h"
+#include "core/numpy_array.h"
 
 namespace py = pybind11;
 
@@ -27,8 +24,8 @@ struct Argument {
 
 class Signature {
 public:
-    Signature(const py::sequence& operands, py::object bit_matrix)
-        : array_(py::module_::import("numpy").attr("ndarray")), bit_matrix_(std::move(bit_matrix)) {
+    Signature(py::object op, const py::sequence& operands, py::object bit_matrix, py::object call)
+        : op_(std::move(op)), bit_matrix_(std::move(bit_matrix)), call_(std::move(call)) {
         for (const py::handle operand : operands) {
             if (!py::isinstance<py::tuple>(operand) || py::len(operand) != 3)
                 throw type_error("signature: an operand must be (axes, kind, optional); got ",
@@ -57,7 +54,13 @@ public:
             if (x.is_none() && arguments_[i].optional) continue;
             if (!match(arguments_[i], x, sizes, dtype)) return py::none();
         }
-        return py::make_tuple(sizes, dtype == NPY_DOUBLE ? "float64" : "float32");
+        static PyObject* const float32 = PyUnicode_InternFromString("float32");
+        static PyObject* const float64 = PyUnicode_InternFromString("float64");
+        PyObject* const arguments[] = {op_.ptr(), values.ptr(), sizes.ptr(),
+                                       dtype == NPY_DOUBLE ? float64 : float32};
+        PyObject* const call = PyObject_Vectorcall(call_.ptr(), arguments, 4, nullptr);
+        if (call == nullptr) throw py::error_already_set();
+        return py::reinterpret_steal<py::object>(call);
     }
 
 private:
@@ -65,10 +68,6 @@ private:
         PyObject* name = py::str(text).release().ptr();
         PyUnicode_InternInPlace(&name);
         return py::reinterpret_steal<py::str>(name);
-    }
-
-    bool is_array(py::handle x) const {
-        return reinterpret_cast<PyObject*>(Py_TYPE(x.ptr())) == array_.ptr();
     }
 
     static bool is_index(const PyArrayObject* array) {
@@ -90,15 +89,15 @@ private:
         static PyObject* const cols = PyUnicode_InternFromString("cols");
         if (argument.bits && reinterpret_cast<PyObject*>(Py_TYPE(x.ptr())) == bit_matrix_.ptr()) {
             const py::object packed = x.attr(py::handle(words)), columns = x.attr(py::handle(cols));
-            if (!is_array(packed) || !py::isinstance<py::int_>(columns)) return false;
-            const auto* array = reinterpret_cast<const PyArrayObject*>(packed.ptr());
+            const PyArrayObject* array = plain_ndarray(packed);
+            if (array == nullptr || !py::isinstance<py::int_>(columns)) return false;
             if (PyArray_NDIM(array) != 2) return false;
             const py::object shape[] = {py::int_(static_cast<int64_t>(PyArray_DIM(array, 0))),
                                         columns};
             return match_shape(argument, shape, 2, sizes);
         }
-        if (!(argument.floats || argument.integers) || !is_array(x)) return false;
-        const auto* array = reinterpret_cast<const PyArrayObject*>(x.ptr());
+        const PyArrayObject* array = plain_ndarray(x);
+        if (!(argument.floats || argument.integers) || array == nullptr) return false;
         if (!PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array)) return false;
         if (argument.integers ? !is_index(array) : !is_float(array, dtype)) return false;
         py::object shape[most_axes];
@@ -129,7 +128,7 @@ private:
         return size.equal(py::handle(known));
     }
 
-    py::object array_, bit_matrix_;
+    py::object op_, bit_matrix_, call_;
     std::vector<Argument> arguments_;
 };
 
@@ -138,12 +137,13 @@ private:
 void init_signature(py::module_& m) {
     m.def(
         "signature",
-        [](const py::sequence& operands, py::object bit_matrix) {
-            const auto signature = std::make_shared<Signature>(operands, std::move(bit_matrix));
+        [](py::object op, const py::sequence& operands, py::object bit_matrix, py::object call) {
+            const auto signature = std::make_shared<Signature>(
+                std::move(op), operands, std::move(bit_matrix), std::move(call));
             return py::cpp_function(
                 [signature](const py::tuple& values) { return signature->match(values); });
         },
-        py::arg("operands"), py::arg("bit_matrix"));
+        py::arg("op"), py::arg("operands"), py::arg("bit_matrix"), py::arg("call"));
 }
 
 }  // namespace layerwise

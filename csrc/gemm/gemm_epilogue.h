@@ -15,8 +15,8 @@ namespace layerwise::LW_ISA_NAMESPACE {
 template <class T>
 LW_INLINE const T* gather(const T* p, int64_t stride, int64_t n, T* buffer) {
     if (stride == 1 && n % lanes<T> == 0) return p;
-    for (int64_t j = 0; j < n; ++j) buffer[j] = p[j * stride];
-    for (int64_t j = n; j < round_up(n, lanes<T>); ++j) buffer[j] = T(0);
+    for (int64_t j = 0; j < n; j += lanes<T>)
+        store(buffer + j, load_lanes(p + j * stride, stride, min_of(lanes<T>, n - j)));
     return buffer;
 }
 

@@ -1,6 +1,6 @@
 # The compiled module. Private: layerwise.ops documents these functions and calls them.
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 class _BitMatrix(Protocol):
     @property
@@ -10,6 +10,7 @@ class _BitMatrix(Protocol):
 
 _Array: TypeAlias = Any  # __array_interface__, __cuda_array_interface__ or __dlpack__
 _Matrix: TypeAlias = Any  # _Array, _BitMatrix or CSR
+_Call = TypeVar("_Call")
 _Activation: TypeAlias = Literal["none", "sigmoid", "relu", "softplus", "tanh"]
 _Noise: TypeAlias = Literal["none", "bernoulli", "gaussian"]
 _Dtype: TypeAlias = Literal["float32", "float64"]
@@ -313,8 +314,11 @@ def sgd_momentum(
     num_threads: _Where = None,
 ) -> None: ...
 def signature(
-    operands: Sequence[tuple[tuple[str, ...], str, bool]], bit_matrix: type
-) -> Callable[[tuple[Any, ...]], tuple[dict[str, Any], _Dtype] | None]: ...
+    op: str,
+    operands: Sequence[tuple[tuple[str, ...], str, bool]],
+    bit_matrix: type,
+    call: Callable[[str, tuple[Any, ...], dict[str, Any], _Dtype], _Call],
+) -> Callable[[tuple[Any, ...]], _Call | None]: ...
 def softmax(z: _Array, out: _Array, num_threads: _Where = None) -> None: ...
 def softmax_cross_entropy(
     z: _Array,

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from layerwise.ops import BitMatrix
-from layerwise.ops._signature import Signature
+from layerwise.ops._signature import Call, Signature
 
 OPERANDS = {
     "v": "N D *", "w": "F D", "x": "...", "y": "...", "chains": "C D bits ?", "labels": "L int",
@@ -25,7 +25,7 @@ def plain(dtype=np.float32):
 def python_pass():
     """Build a signature whose compiled pass never finds anything."""
     signature = Signature("op", **OPERANDS)
-    signature.__dict__["_match"] = lambda values: None
+    signature._match = lambda values: None
     return signature
 
 
@@ -110,4 +110,4 @@ def test_an_operand_of_a_signature_has_three_fields(operands):
     from layerwise import _core
 
     with pytest.raises(TypeError, match=r"signature: an operand must be \(axes, kind, optional\)"):
-        _core.signature(operands, BitMatrix)
+        _core.signature("op", operands, BitMatrix, Call)

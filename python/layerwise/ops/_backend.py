@@ -1,11 +1,9 @@
-"""What computes: the compiled module, imported at its first use, or the reference."""
+"""The compiled module, imported at its first use."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
-
-from .config import get_backend
 
 _core: Any = None
 
@@ -29,8 +27,3 @@ def core() -> Any:
                 "`layerwise.use_backend('reference')`"
             ) from error
     return _core
-
-
-def use_reference() -> bool:
-    """Tell whether the calling thread computes with `layerwise.reference`."""
-    return get_backend() == "reference"

@@ -6,8 +6,7 @@ outputs) the binding checks, for every caller.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +31,6 @@ _WANTED = {
 }
 _FLOATS = ("float32", "float64")
 _DTYPES = {"int": ("int32", "int64"), "bool": ("bool",)}  # of kinds that are not floats
-_Match = Callable[[tuple[Any, ...]], "tuple[dict[str, Any], str] | None"]
 _ANY = ("...",)  # one axis, whose size is the whole shape
 
 
@@ -53,32 +51,46 @@ class Call:
 
     __slots__ = ("dtype", "library", "op", "operands", "sizes")
 
-    def __init__(self, op: str) -> None:
+    def __init__(
+        self,
+        op: str,
+        operands: Sequence[Any],
+        sizes: dict[str, Any],
+        dtype: str,
+        library: Library = NUMPY,
+    ) -> None:
         self.op = op
-        self.operands: list[Any] = []
-        self.sizes: dict[str, Any] = {}
-        self.library = NUMPY
-        self.dtype = "float32"  # where every operand is a BitMatrix
+        self.operands = operands
+        self.sizes = sizes
+        self.dtype = dtype
+        self.library = library
 
     def empty(self, *axes: str) -> Array:
         """Allocate an array over the named axes, in the caller's library."""
-        shape = tuple([self.sizes[axis] for axis in axes])
+        sizes = self.sizes
+        return self.allocate(tuple([sizes[axis] for axis in axes]))
+
+    def allocate(self, shape: tuple[int, ...]) -> Array:
+        """Allocate an array in the caller's library."""
         return allocate(self.op, self.library, shape, self.dtype)
 
-    def empty_bits(self, *axes: str) -> BitMatrix:
-        """Allocate a BitMatrix over the two named axes, where the arrays are."""
-        return BitMatrix.empty(self.op, self.library, (self.sizes[axes[0]], self.sizes[axes[1]]))
+    def allocate_bits(self, shape: tuple[int, int]) -> BitMatrix:
+        """Allocate a BitMatrix where the arrays are."""
+        return BitMatrix.empty(self.op, self.library, shape)
 
-    def where(self, num_threads: int | None) -> int | tuple[int, int] | None:
+    def where(self, num_threads: int | None) -> int | tuple[int, int]:
         """Say where the compiled op runs: threads on the CPU, or a GPU and its stream."""
         threads = resolve_threads(self.op, num_threads)
-        return threads if self.library.device == "cpu" else self.library.stream()
+        if self.library.device != "cpu":
+            return self.library.stream()
+        return core().get_num_threads() if threads is None else threads
 
-    def rows(self, rng: Philox) -> Any:
-        """Give the row ids of `rng` where the arrays are."""
-        if isinstance(rng.rows, int) or self.library.device == "cpu":
-            return rng.rows
-        return self.library.from_numpy(rng.rows)
+    def stream(self, rng: Philox, purpose: int = 0) -> tuple[int, int, int, Any]:
+        """Give seed, step, layer with purpose, and row ids, these where the arrays are."""
+        rows = rng.rows
+        if not isinstance(rows, int) and self.library.device != "cpu":
+            rows = self.library.from_numpy(rows)
+        return rng.seed, rng.step, purpose << 16 | rng.layer, rows
 
     def scratch(self, nbytes: int, workspace: Workspace | None) -> Array | None:
         """Give the kernel scratch memory, from `workspace` where there is one."""
@@ -139,16 +151,24 @@ class Signature:
             axes = tuple(word for word in words if word not in (*_WANTED, "?"))
             kind = next((word for word in words if word in _WANTED), "")
             self.operands.append(_Operand(name, axes, kind, "?" in words))
+        self._match: Callable[[tuple[Any, ...]], Call | None] = self._first_match
 
     def __call__(self, *values: Any) -> Call:
         """Check `values`; an optional argument may be None."""
-        call = Call(self.op)
-        found = self._match(values)
-        if found is not None:
-            call.operands = list(values)
-            call.sizes, call.dtype = found
-            return call
-        operands, sizes = call.operands, call.sizes
+        return self._match(values) or self._check(values)
+
+    def _first_match(self, values: tuple[Any, ...]) -> Call | None:
+        """Import what checks in compiled code what it can tell of the values, else gives None."""
+        operands = [(operand.axes, operand.kind, operand.optional) for operand in self.operands]
+        try:
+            self._match = core().signature(self.op, operands, BitMatrix, Call)
+        except ImportError:  # the reference does without
+            self._match = lambda values: None
+        return self._match(values)
+
+    def _check(self, values: tuple[Any, ...]) -> Call:
+        operands: list[Any] = []
+        sizes: dict[str, Any] = {}
         library: Library | None = None
         dtype = ""
         for operand, x in zip(self.operands, values, strict=True):
@@ -177,23 +197,10 @@ class Signature:
             if tuple(map(sizes.setdefault, axes, shape)) != shape:
                 self._refuse_sizes(operand, shape, sizes, values)
             operands.append(x)
-        if library is not None:
-            call.library = library
-            if library.device != "cpu":
-                self._check_encoded(operands, library)
-        if dtype:
-            call.dtype = dtype
-        return call
-
-    @functools.cached_property
-    def _match(self) -> _Match:
-        """Check in compiled code what it can tell of the values; None where that is not all."""
-        operands = [(operand.axes, operand.kind, operand.optional) for operand in self.operands]
-        try:
-            match: _Match = core().signature(operands, BitMatrix)
-            return match
-        except ImportError:  # the reference does without
-            return lambda values: None
+        if library is not None and library.device != "cpu":
+            self._check_encoded(operands, library)
+        # Where every operand is a BitMatrix: NumPy, float32.
+        return Call(self.op, operands, sizes, dtype or "float32", library or NUMPY)
 
     def _classify(self, operand: _Operand, x: Any) -> tuple[Any, Library | None, str]:
         """Give `x` or a view of it, its library (None for BitMatrix and CSR), its float dtype."""

@@ -11,6 +11,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Generic, Literal, TypeVar, get_args
 
+from ._backend import core
 from ._checks import check_choice, check_integer
 
 __all__ = ["get_backend", "get_isa", "get_num_threads", "num_threads", "use_backend"]
@@ -112,11 +113,14 @@ def get_backend() -> Backend:
     return _backend.get()
 
 
+def use_reference() -> bool:
+    """Tell whether the calling thread computes with `layerwise.reference`."""
+    return _backend.get() == "reference"
+
+
 def get_isa() -> str:
     """Name what fixes the bits of results: the kernels' instruction-set level, or "reference"."""
-    from ._backend import core
-
-    return "reference" if get_backend() == "reference" else str(core().isa())
+    return "reference" if use_reference() else str(core().isa())
 
 
 def get_num_threads() -> int:
@@ -124,8 +128,6 @@ def get_num_threads() -> int:
 
     The number set by the innermost `num_threads`, otherwise the OpenMP runtime's.
     """
-    from ._backend import core
-
     threads = _threads.get()
     return int(core().get_num_threads()) if threads is None else threads
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from layerwise.reference import dense as reference
 
 from ._arrays import Array, Matrix
-from ._backend import core, use_reference
+from ._backend import core
 from ._checks import check_choice, check_numbers
 from ._signature import Signature
+from .config import use_reference
 from .gemm import ACTIVATIONS, run_gemm
 from .workspace import Workspace
 
@@ -75,7 +76,7 @@ def dense(
         return call.give(reference.dense(x, w, b, activation), call.operands[-1])
     x, w, b, out = call.operands
     return run_gemm(
-        call, ("N", "out"), x, w.T, bias=b, activation=activation, out=out,
+        call, x, w.T, bias=b, activation=activation, out=out,
         num_threads=num_threads, workspace=workspace,
     )  # fmt: skip
 
@@ -144,7 +145,7 @@ def dense_dx(
     dz, w, x, out = call.operands
     gate = None if activation == "none" else x
     return run_gemm(
-        call, ("N", "in"), dz, w, gate=gate, activation=activation, out=out,
+        call, dz, w, gate=gate, activation=activation, out=out,
         num_threads=num_threads, workspace=workspace,
     )  # fmt: skip
 
@@ -201,7 +202,7 @@ def dense_dw(
         return call.give(dw, call.operands[-1])
     dz, x, out = call.operands
     return run_gemm(
-        call, ("out", "in"), dz.T, x, c=None if beta == 0 else out, alpha=alpha, beta=beta,
+        call, dz.T, x, c=None if beta == 0 else out, alpha=alpha, beta=beta,
         out=out, num_threads=num_threads, workspace=workspace,
     )  # fmt: skip
 

@@ -7,9 +7,10 @@ import numpy as np
 from layerwise.reference import dense as reference
 
 from ._arrays import Array, Matrix
-from ._backend import core, use_reference
+from ._backend import core
 from ._checks import check_numbers
 from ._signature import Call, Signature
+from .config import use_reference
 from .gemm import run_gemm
 from .random import Philox, check_rng
 from .workspace import Workspace
@@ -348,7 +349,7 @@ def dense_dw_update(
         return
     dz, x, w, velocity = call.operands
     run_gemm(
-        call, ("out", "in"), dz.T, x, alpha=alpha, num_threads=num_threads, workspace=workspace,
+        call, dz.T, x, alpha=alpha, num_threads=num_threads, workspace=workspace,
         step=(w, velocity, rate, momentum, weight_decay),
     )  # fmt: skip
 
@@ -361,8 +362,7 @@ def _dropout(call: Call, rate: float, rng: Philox, num_threads: int | None) -> A
     if use_reference():
         return call.result(reference.dropout(call.on_host()[0], rate, rng=rng))
     out = call.empty("N", "C")
-    rows, where = call.rows(rng), call.where(num_threads)
-    core().dropout(call.operands[0], out, rate, rng.seed, rng.step, rng.layer, rows, where)
+    core().dropout(call.operands[0], out, rate, *call.stream(rng), call.where(num_threads))
     return out
 
 

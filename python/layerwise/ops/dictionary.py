@@ -7,11 +7,11 @@ from typing import Any
 from layerwise.reference import dictionary as reference
 
 from ._arrays import Array, Matrix, to_numpy
-from ._backend import core, use_reference
+from ._backend import core
 from ._checks import check_integer, check_numbers
 from ._signature import Call, Signature
 from .bits import BitMatrix
-from .config import resolve_threads
+from .config import resolve_threads, use_reference
 from .workspace import Workspace
 
 __all__ = ["dictionary_statistics", "dictionary_update"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from layerwise.reference import gemm as reference
 
 from ._arrays import Array, Matrix
-from ._backend import core, use_reference
+from ._backend import core
 from ._checks import check_choice, check_integer, check_numbers
 from ._signature import Call, Signature
 from .bits import BitMatrix
+from .config import use_reference
 from .random import Philox, Purpose, check_rng
 from .workspace import Workspace
 
@@ -19,8 +21,6 @@ __all__ = ["gemm"]
 ACTIVATIONS = ("none", "sigmoid", "relu", "softplus", "tanh")
 RETURNS = ("mean", "sample", "both")
 _NOISES = ("bernoulli", "gaussian")
-
-_NO_STREAM = Philox(0)
 
 _GEMM = Signature("gemm", a="M K *", b="K N *", c="M N ?", bias="N ?", out="M N ?")
 
@@ -134,7 +134,7 @@ def gemm(
     a, b, c, bias, out = call.operands
     if not use_reference():
         return run_gemm(
-            call, ("M", "N"), a, b, c=c, alpha=alpha, beta=beta, bias=bias, activation=activation,
+            call, a, b, c=c, alpha=alpha, beta=beta, bias=bias, activation=activation,
             noise=noise, noise_scale=noise_scale, rng=rng, returns=returns, packed=packed, out=out,
             max_workspace=max_workspace, num_threads=num_threads, workspace=workspace,
         )  # fmt: skip
@@ -162,7 +162,6 @@ def _check_options(activation: str, noise: str | None, returns: str, packed: boo
 
 def run_gemm(
     call: Call,
-    axes: tuple[str, str],
     a: Matrix,
     b: Matrix,
     *,
@@ -186,27 +185,31 @@ def run_gemm(
 ) -> Any:
     """Run the compiled gemm for an op that is one, its arguments already checked.
 
-    `axes` names the sizes of `call` that the result spans. With `gate` the result is
-    ``z f'(gate)``, f' in terms of f's output. `step` (w, velocity, rate, momentum, weight_decay)
-    makes the result a gradient, along which w moves; nothing is returned then.
+    With `gate` the result is ``z f'(gate)``, f' in terms of f's output. `step` (w, velocity, rate,
+    momentum, weight_decay) makes the result a gradient, along which w moves; nothing is returned
+    then.
     """
     where = call.where(num_threads)
+    (m, k), n = a.shape, b.shape[1]
     mean = sample = bits = None
     if returns != "sample" and step is None:
-        mean = call.empty(*axes) if out is None else out
+        mean = call.allocate((m, n)) if out is None else out
     if returns != "mean":
         if packed:
-            bits = call.empty_bits(*axes)
+            bits = call.allocate_bits((m, n))
         else:
-            sample = call.empty(*axes)
-    compiled = core()
-    nbytes = _workspace_bytes(compiled, call, (*a.shape, b.shape[1]), where, max_workspace)
-    stream = _NO_STREAM if rng is None else rng
+            sample = call.allocate((m, n))
+    if max_workspace is None:
+        nbytes = _workspace_bytes(m, n, k, call.dtype, where)
+    else:
+        nbytes = _bounded_workspace(call, (m, n, k), where, max_workspace)
+    seed, at, word, rows = (0, 0, 0, 0) if rng is None else call.stream(rng, purpose)
+    w, velocity, rate, momentum, weight_decay = (None, None, 0, 0, 0) if step is None else step
     # By position: so many names would take the binding as long as all else that it does.
-    compiled.gemm(
+    core().gemm(
         a, b, alpha, beta, c if beta != 0 else None, bias, activation, gate, noise or "none",
-        noise_scale, stream.seed, stream.step, purpose << 16 | stream.layer, call.rows(stream),
-        mean, sample, bits, call.scratch(nbytes, workspace), where, *(step or ()),
+        noise_scale, seed, at, word, rows, mean, sample, bits, call.scratch(nbytes, workspace),
+        where, w, velocity, rate, momentum, weight_decay,
     )  # fmt: skip
     if returns == "mean":
         return mean
@@ -214,24 +217,21 @@ def run_gemm(
     return drawn if returns == "sample" else (mean, drawn)
 
 
-def _workspace_bytes(
-    compiled: Any,
-    call: Call,
-    shape: tuple[int, int, int],
-    where: Any,
-    max_workspace: int | None,
-) -> int:
-    m, k, n = shape
-    if max_workspace is None:
-        return int(compiled.gemm_workspace(m, n, k, call.dtype, where))
-    check_integer(call.op, "max_workspace", max_workspace, 0, 2**63 - 1)
-    least = int(compiled.gemm_min_workspace(m, n, k, call.dtype, where))
-    if max_workspace < least:
+@functools.lru_cache
+def _workspace_bytes(m: int, n: int, k: int, dtype: str, where: Any) -> int:
+    return int(core().gemm_workspace(m, n, k, dtype, where))
+
+
+def _bounded_workspace(call: Call, sizes: tuple[int, int, int], where: Any, bound: int) -> int:
+    check_integer(call.op, "max_workspace", bound, 0, 2**63 - 1)
+    least = int(core().gemm_min_workspace(*sizes, call.dtype, where))
+    if bound < least:
+        m, n, k = sizes
         raise ValueError(
             f"{call.op}: max_workspace must be at least {least} bytes for a ({m},{k}), "
-            f"b ({k},{n}); got {max_workspace}"
+            f"b ({k},{n}); got {bound}"
         )
-    return int(compiled.gemm_workspace(m, n, k, call.dtype, where, max_workspace))
+    return int(core().gemm_workspace(*sizes, call.dtype, where, bound))
 
 
 def from_reference(

@@ -14,9 +14,9 @@ from typing import Any
 from layerwise.reference import gibbs as reference
 
 from ._arrays import Array, Matrix
-from ._backend import use_reference
 from ._checks import check_choice
 from ._signature import Call, Signature
+from .config import use_reference
 from .gemm import RETURNS, from_reference, run_gemm
 from .random import Philox, Purpose, check_rng
 from .workspace import Workspace
@@ -87,7 +87,7 @@ def gibbs_hidden(
     v, w, a = call.operands
     if not use_reference():
         return run_gemm(
-            call, ("N", "F"), v, w.T, bias=a, activation="sigmoid", noise=noise, rng=rng,
+            call, v, w.T, bias=a, activation="sigmoid", noise=noise, rng=rng,
             purpose=Purpose.gibbs_hidden, returns=returns, packed=packed,
             num_threads=num_threads, workspace=workspace,
         )  # fmt: skip
@@ -152,7 +152,7 @@ def gibbs_visible(
     h, w, b = call.operands
     if not use_reference():
         return run_gemm(
-            call, ("N", "D"), h, w, bias=b, activation="sigmoid", noise=noise, rng=rng,
+            call, h, w, bias=b, activation="sigmoid", noise=noise, rng=rng,
             purpose=Purpose.gibbs_visible, returns=returns, packed=packed,
             num_threads=num_threads, workspace=workspace,
         )  # fmt: skip

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 from layerwise.reference import gibbs as reference
 
 from ._arrays import Array, Matrix
-from ._backend import core, use_reference
+from ._backend import core
 from ._checks import check_choice, check_integer, check_numbers
 from ._signature import Call, Signature
 from .bits import BitMatrix
+from .config import use_reference
 from .random import Philox, check_rng
 from .workspace import Workspace
 
@@ -281,10 +283,15 @@ def _cd_options(
     sizes = call.sizes
     where = call.where(num_threads)
     rounded = precision == "bfloat16"
-    nbytes = core().gibbs_cd_workspace(
+    nbytes = _workspace_bytes(
         sizes["N"], sizes.get("C", 0), sizes["D"], sizes["F"], call.dtype, where, rounded
     )
     return (
-        k, visible == "mean", rounded, call.operands[-1], stream.seed, stream.step, stream.layer,
-        call.rows(stream), call.scratch(nbytes, workspace), where,
+        k, visible == "mean", rounded, call.operands[-1], *call.stream(stream),
+        call.scratch(nbytes, workspace), where,
     )  # fmt: skip
+
+
+@functools.lru_cache
+def _workspace_bytes(*sizes: Any) -> int:
+    return int(core().gibbs_cd_workspace(*sizes))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from layerwise.reference import gibbs as reference
 
 from ._arrays import Array, Matrix
-from ._backend import core, use_reference
+from ._backend import core
 from ._signature import Call, Signature
+from .config import use_reference
 from .workspace import Workspace
 
 __all__ = ["gibbs_free_energy", "gibbs_pseudo_likelihood"]

@@ -11,10 +11,11 @@ from layerwise.reference import lars as reference
 
 from . import _codes
 from ._arrays import Array, Matrix, to_numpy
-from ._backend import core, use_reference
+from ._backend import core
 from ._checks import check_choice, check_integer, check_numbers
 from ._codes import FORMATS, in_format, join_rows, refuse_lost_rows
 from ._signature import Call, Signature
+from .config import use_reference
 from .workspace import Workspace
 
 __all__ = ["LarsCodes", "LarsPath", "lars", "lars_path"]

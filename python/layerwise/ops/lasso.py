@@ -10,10 +10,10 @@ import numpy as np
 from layerwise.reference import lasso as reference
 
 from ._arrays import Array, Matrix, to_numpy
-from ._backend import use_reference
 from ._checks import check_choice, check_integer, check_numbers
 from ._codes import FORMATS, code_rows, in_format
 from ._signature import Call, Signature, is_encoded
+from .config import use_reference
 from .workspace import Workspace
 
 __all__ = ["LassoCodes", "lasso"]

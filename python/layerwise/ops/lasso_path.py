@@ -10,10 +10,10 @@ import numpy as np
 from layerwise.reference import lasso_path as reference
 
 from ._arrays import Array, to_numpy
-from ._backend import core, use_reference
+from ._backend import core
 from ._checks import check_integer, check_numbers
 from ._signature import Call, Signature
-from .config import resolve_threads
+from .config import resolve_threads, use_reference
 from .workspace import Workspace
 
 __all__ = ["LassoSolutions", "lasso_path"]

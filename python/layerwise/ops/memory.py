@@ -6,7 +6,8 @@ import contextvars
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ._backend import core, use_reference
+from ._backend import core
+from .config import use_reference
 
 __all__ = ["recycle_memory"]
 
