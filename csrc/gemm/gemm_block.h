@@ -86,7 +86,8 @@ private:
     // What the tile at (row, col) of the block begins with and leaves, or its end reads and writes.
     static Ahead<T> rows_ahead(const PanelPart& x, const Sums<T>& from, const Sums<T>& to,
                                const TileEnd<T>* end, int64_t row, int64_t col) {
-        Ahead<T> ahead = {{}, {}, {}, {to.data, to.ld}};
+        Ahead<T> ahead = {};
+        ahead.to = {to.data, to.ld};
         if (x.k > 0) ahead.from = {from.data, from.ld};
         if (!end) return ahead;
         const Strip<T> reads = end->reads(row, col);
@@ -103,8 +104,8 @@ private:
         const PanelPart& x = visit.part;
         const int64_t turns = x.depth / steps_per_turn, from_a = visit.done * turns * line<T>;
         // The last tiles copy a row a turn each, all rows but a few.
-        const int64_t tiles = ceil_div(rows, p.height);
-        const bool copying = visit.goes_on && tiles > steps_per_turn && strips.is_packed(0);
+        const int64_t tiles = ceil_div(rows, p.height), copiers = tiles - steps_per_turn;
+        const bool copying = visit.goes_on && copiers > 0 && strips.is_packed(0);
         const OpenPanel<T> panel = open_panel(b, x, copied);
         copied = {};
         Region<T> next_b = panel_region(b, visit.next);
@@ -114,33 +115,41 @@ private:
         const TileEnd<T>* const end = ends ? result.tiles : nullptr;
         const Sums<T> to = ends && !end ? result.sums.at(0, x.q * width) : from;
         alignas(64) T own[Tile<T>::max_height * width];
-        for (int64_t tile = 0; tile < tiles; ++tile) {
+        for (int64_t tile = 0, n = 0; tile < tiles; tile += n) {
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
-            const bool packs = r == 0 && panel.room.data, last = tile + 1 == tiles;
-            const int64_t row = last ? 0 : r + height, col = last ? width : 0;
+            const bool packs = r == 0 && panel.room.data;
+            if (copying && tile == copiers) copied = begin_copy(b, visit.next, panel.columns.data);
+            const bool copies = copied.left > 0;
+            // How many tiles are alike from here on.
+            n = packs || end || height < p.height ? 1 : rows / p.height - tile;
+            if (copying && tile < copiers) n = min_of(n, copiers - tile);
+            if (!copies) n = min_of(n, next_b.tiles(turns));
+            if (p.own_rows) n = min_of(n, later.tiles(turns));
+            const bool last = tile + n == tiles;
+            const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;
             Ahead<T> ahead =
                 rows_ahead(x, from.at(row, col), to.at(row, col), end, row, x.q * width + col);
+            const int64_t next_a = strips.apart(r, height);
             ahead.a = {idle, 0};
             if (p.own_rows)
-                ahead.a = later.part(turns, idle);
+                ahead.a = later.part(n * turns, idle), ahead.next_a = turns * ahead.a.step;
             else if (strips.is_packed(r) && from_a < x.depth * height)
-                ahead.a = {strips.at(r, height, visit.next_k).data + from_a, line<T>};
-            if (copying && tile + steps_per_turn == tiles)
-                copied = begin_copy(b, visit.next, panel.columns.data);
-            const bool copies = copied.left >= turns && copied.left > 0;
+                ahead.a = {strips.at(r, height, visit.next_k).data + from_a, line<T>},
+                ahead.next_a = next_a;
             if (copies)
                 ahead.b = copied.rows;
             else if (!packs)
-                ahead.b = next_b.part(turns, idle);
+                ahead.b = next_b.part(n * turns, idle);
             const Source source = packs                 ? Source::in_place
                                   : copies              ? Source::copying
                                   : strips.is_packed(r) ? Source::packed
                                                         : Source::b_packed;
-            dense_tile_of<T>(height, x.k == 0, source)(
-                x.depth, strips.at(r, height, x.k), packs ? panel.in_place : panel.columns,
-                from.at(r, 0), end ? Sums<T>{own, width} : to.at(r, 0), ahead,
+            dense_tiles_of<T>(height, x.k == 0, source)(
+                n, x.depth, strips.at(r, height, x.k), next_a,
+                packs ? panel.in_place : panel.columns, from.at(r, 0),
+                end ? Sums<T>{own, width} : to.at(r, 0), ahead,
                 copies ? copied.to : panel.room.data);
-            if (copies) copied.pass(turns);
+            if (copies) copied.pass(n * turns);
             if (end)
                 end->take(r, height, x.q * width, min_of(width, cols - x.q * width), {own, width});
             if (packs && panel.room.state)

@@ -23,6 +23,9 @@ struct Panels {
 
     bool is_packed(int64_t j) const { return j >= first_packed; }
 
+    // From a panel of that size at j to the next.
+    int64_t apart(int64_t j, int64_t size) const { return is_packed(j) ? size * packed_k : size; }
+
     // From k on of the panel that begins at row or column j and has `size` of them.
     Strip<S> packed_at(int64_t j, int64_t size, int64_t k) const {
         return {packed + j * packed_k + (k - first_k) * size, size};
@@ -73,7 +76,12 @@ struct Region {
     const T* data = nullptr;
     int64_t step = 0, steps = 0, next = 0, runs = 0, done = 0;
 
-    // For a tile of so many turns; `idle` where there is no more.
+    // Tiles of so many turns that find their parts one after the other.
+    int64_t tiles(int64_t turns) const {
+        return runs > 0 && turns > 0 ? ceil_div(steps - done, turns) : INT64_MAX;
+    }
+
+    // For tiles of so many turns together; `idle` where there is no more.
     Strip<T> part(int64_t turns, const T* idle) {
         if (runs <= 0) return {idle, 0};
         const Strip<T> part = {data + done * step, step};

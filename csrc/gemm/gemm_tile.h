@@ -44,8 +44,9 @@ struct Strip {
 // under way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    Strip<T> a, b;      // a line at each step, of b that is copied a row
-    Strip<T> from, to;  // a row, as wide as a tile, at each step; from may be null
+    Strip<T> a, b;  // a line at each step, of b that is copied a row; b goes on from tile to tile
+    int64_t next_a = 0;  // where a begins for the next tile
+    Strip<T> from, to;   // a row, as wide as a tile, at each step; from may be null
 };
 
 constexpr int64_t steps_per_turn = 4;
@@ -71,105 +72,122 @@ enum class Source : uint8_t {
     copying,   // packed both; a row of the next b is brought and left packed at `copy` each turn
 };
 
-// to (height, width) = a b over one depth block, or from + a b where not the first; depth > 0.
+// Tiles one below the other: to (height, width) = a b over one depth block, or from + a b where not
+// the first; depth > 0. The next tile's rows of A begin at next_a; rows ahead.from and ahead.to are
+// for what follows the last tile, since each brings those of the one below. One call for all that
+// are alike: to begin and end a call takes a twelfth of a tile of 100 steps.
 template <class T, int height, bool first, Source source>
-static void dense_tile(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums<T> to,
-                       const Ahead<T>& later, T* copy) {
+static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
+                        Sums<T> from, Sums<T> to, const Ahead<T>& later, T* copy) {
     constexpr bool packs = source == Source::in_place, copies = source == Source::copying;
     const int64_t a_step = source == Source::packed || copies ? height : a.step;
     const int64_t b_step = packs ? b.step : Tile<T>::width;
-    Vec<T> sum[height][2];
-#pragma GCC unroll 16
-    for (int r = 0; r < height; ++r) {
-        sum[r][0] = first ? Vec<T>{} : load(from.data + r * from.ld);
-        sum[r][1] = first ? Vec<T>{} : load(from.data + r * from.ld + lanes<T>);
-    }
-    const auto step = [&]() __attribute__((always_inline)) {
-        const Vec<T> b0 = load(b.data), b1 = load(b.data + lanes<T>);
+    Ahead<T> ahead = later;
+    for (; count > 0; --count) {
+        Vec<T> sum[height][2];
 #pragma GCC unroll 16
         for (int r = 0; r < height; ++r) {
-            const Vec<T> x = splat(a.data[r]);
-            accumulate<T>(sum[r][0], x, b0);
-            accumulate<T>(sum[r][1], x, b1);
+            sum[r][0] = first ? Vec<T>{} : load(from.data + r * from.ld);
+            sum[r][1] = first ? Vec<T>{} : load(from.data + r * from.ld + lanes<T>);
         }
-        a.data += a_step;
-        if (packs) {
-            store(copy, b0);
-            store(copy + lanes<T>, b1);
-            copy += Tile<T>::width;
-            const T* const soon = b.data + steps_ahead * b_step;
-#pragma GCC unroll 2
-            for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(soon + j);
-            __builtin_prefetch(soon + Tile<T>::width - 1);
-        }
-        b.data += b_step;
-    };
-    Ahead<T> ahead = later;
-    const auto copy_row = [&]() __attribute__((always_inline)) {
-        const Vec<T> low = load(ahead.b.data), high = load(ahead.b.data + lanes<T>);
-        store(copy, low);
-        store(copy + lanes<T>, high);
-        copy += Tile<T>::width;
-        const T* const soon = ahead.b.data + steps_ahead * ahead.b.step;
-#pragma GCC unroll 2
-        for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(soon + j, 0, 2);
-        __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
-        ahead.b.data += ahead.b.step;
-    };
-    const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
-#pragma GCC unroll 2
-        for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(row.data + j, 1);
-        __builtin_prefetch(row.data + Tile<T>::width - 1, 1);  // a row may begin inside a line
-        row.data += row.step;
-    };
-    const auto bring_row = [&]() __attribute__((always_inline)) {
-        if (ahead.from.data) bring(ahead.from);
-        bring(ahead.to);
-    };
-    int64_t turns = depth / steps_per_turn;
-    for (int64_t r = turns; r < height; ++r) bring_row();
-    const int64_t share = max_of(turns / height, 1);
-    // The loop's own instructions are a seventh of a step: four steps a turn, 10% faster on Zen 3.
-    while (turns > 0) {
-        bring_row();
-        int64_t n = min_of(share, turns);
-        turns -= n;
-        do {
-            __builtin_prefetch(ahead.a.data, 0, 2), ahead.a.data += ahead.a.step;
-            step(), step();
-            if (copies)
-                copy_row();
-            else if (!packs)
-                __builtin_prefetch(ahead.b.data, 0, 2), ahead.b.data += ahead.b.step;
-            step(), step();
-        } while (--n > 0);
-    }
-    for (depth %= steps_per_turn; depth > 0; --depth) step();
+        const T *x = a.data, *y = b.data;
+        const auto step = [&]() __attribute__((always_inline)) {
+            const Vec<T> b0 = load(y), b1 = load(y + lanes<T>);
 #pragma GCC unroll 16
-    for (int r = 0; r < height; ++r) {
-        store(to.data + r * to.ld, sum[r][0]);
-        store(to.data + r * to.ld + lanes<T>, sum[r][1]);
+            for (int r = 0; r < height; ++r) {
+                const Vec<T> value = splat(x[r]);
+                accumulate<T>(sum[r][0], value, b0);
+                accumulate<T>(sum[r][1], value, b1);
+            }
+            x += a_step;
+            if (packs) {
+                store(copy, b0);
+                store(copy + lanes<T>, b1);
+                copy += Tile<T>::width;
+                const T* const soon = y + steps_ahead * b_step;
+#pragma GCC unroll 2
+                for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(soon + j);
+                __builtin_prefetch(soon + Tile<T>::width - 1);
+            }
+            y += b_step;
+        };
+        const auto copy_row = [&]() __attribute__((always_inline)) {
+            const Vec<T> low = load(ahead.b.data), high = load(ahead.b.data + lanes<T>);
+            store(copy, low);
+            store(copy + lanes<T>, high);
+            copy += Tile<T>::width;
+            const T* const soon = ahead.b.data + steps_ahead * ahead.b.step;
+#pragma GCC unroll 2
+            for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
+                __builtin_prefetch(soon + j, 0, 2);
+            __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
+            ahead.b.data += ahead.b.step;
+        };
+        const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
+#pragma GCC unroll 2
+            for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
+                __builtin_prefetch(row.data + j, 1);
+            __builtin_prefetch(row.data + Tile<T>::width - 1, 1);  // it may begin inside a line
+            row.data += row.step;
+        };
+        if (count == 1)
+            ahead.from = later.from, ahead.to = later.to;
+        else
+            ahead.from = {first ? nullptr : from.data + height * from.ld, from.ld},
+            ahead.to = {to.data + height * to.ld, to.ld};
+        const auto bring_row = [&]() __attribute__((always_inline)) {
+            if (ahead.from.data) bring(ahead.from);
+            bring(ahead.to);
+        };
+        const T* line_of_a = ahead.a.data;
+        int64_t turns = depth / steps_per_turn;
+        for (int64_t r = turns; r < height; ++r) bring_row();
+        const int64_t share = max_of(turns / height, 1);
+        // The loop's own instructions are a seventh of a step: four steps a turn, 10% faster on
+        // Zen 3.
+        while (turns > 0) {
+            bring_row();
+            int64_t n = min_of(share, turns);
+            turns -= n;
+            do {
+                __builtin_prefetch(line_of_a, 0, 2), line_of_a += ahead.a.step;
+                step(), step();
+                if (copies)
+                    copy_row();
+                else if (!packs)
+                    __builtin_prefetch(ahead.b.data, 0, 2), ahead.b.data += ahead.b.step;
+                step(), step();
+            } while (--n > 0);
+        }
+        for (int64_t n = depth % steps_per_turn; n > 0; --n) step();
+#pragma GCC unroll 16
+        for (int r = 0; r < height; ++r) {
+            store(to.data + r * to.ld, sum[r][0]);
+            store(to.data + r * to.ld + lanes<T>, sum[r][1]);
+        }
+        a.data += next_a, ahead.a.data += ahead.next_a;
+        from.data += height * from.ld, to.data += height * to.ld;
     }
 }
 
 template <class T>
-using DenseTile = void (*)(int64_t depth, Strip<T> a, Strip<T> b, Sums<T> from, Sums<T> to,
-                           const Ahead<T>& ahead, T* copy);
+using DenseTiles = void (*)(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
+                            Sums<T> from, Sums<T> to, const Ahead<T>& ahead, T* copy);
 
 template <class T, int height, bool first>
-static DenseTile<T> dense_tile_from(Source source) {
-    if (source == Source::packed) return dense_tile<T, height, first, Source::packed>;
-    if (source == Source::b_packed) return dense_tile<T, height, first, Source::b_packed>;
-    if (source == Source::copying) return dense_tile<T, height, first, Source::copying>;
-    return dense_tile<T, height, first, Source::in_place>;
+static DenseTiles<T> dense_tiles_from(Source source) {
+    if (source == Source::packed) return dense_tiles<T, height, first, Source::packed>;
+    if (source == Source::b_packed) return dense_tiles<T, height, first, Source::b_packed>;
+    if (source == Source::copying) return dense_tiles<T, height, first, Source::copying>;
+    return dense_tiles<T, height, first, Source::in_place>;
 }
 
 template <class T, int height = Tile<T>::max_height>
-static DenseTile<T> dense_tile_of(int64_t wanted, bool first, Source source) {
+static DenseTiles<T> dense_tiles_of(int64_t wanted, bool first, Source source) {
     if constexpr (height > 1)
-        if (wanted != height) return dense_tile_of<T, height - 1>(wanted, first, source);
-    return first ? dense_tile_from<T, height, true>(source)
-                 : dense_tile_from<T, height, false>(source);
+        if (wanted != height) return dense_tiles_of<T, height - 1>(wanted, first, source);
+    return first ? dense_tiles_from<T, height, true>(source)
+                 : dense_tiles_from<T, height, false>(source);
 }
 
 // A chunk of a sparse operand's lines (see gemm_sparse.h): of each a word, and where its values
