@@ -1,6 +1,7 @@
 // One block of C: sums over all of k, which end in tiles where they can.
 #pragma once
 
+#include "gemm/gemm_low_tile.h"
 #include "gemm/gemm_panel.h"
 #include "gemm/gemm_plan.h"
 #include "gemm/gemm_tile_end.h"
@@ -73,6 +74,8 @@ private:
         Region<T> later = task.later(next.k, next.depth);
         const int64_t panels = ceil_div(cols, width);
         const bool last = next.k <= d.k;
+        if constexpr (sizeof(S) == sizeof(T))
+            if (rows <= max_low<T>) return run_low(d, last, strips);
         for (int64_t done = 0; done < panels; ++done) {
             const bool goes_on = !last || done + 1 < panels;
             Visit visit = {d, done + 1 < panels ? d : next, next.k, done, last, goes_on};
@@ -80,6 +83,31 @@ private:
             visit.next.q = (visit.part.q + 1) % panels;
             task.pack_panel(visit.part.q, d.k, d.k + d.depth);
             run_panel(visit, strips, later, copied);
+        }
+    }
+
+    // A block of so few rows that one tile reads each panel.
+    void run_low(const PanelPart& d, bool last_depth, const Panels<T>& strips) const {
+        const int64_t panels = ceil_div(cols, width), in_place = b.panels.first_packed / width;
+        const int64_t ending = last_depth ? ceil_div(result.cols, width) : 0;
+        alignas(64) T own[Tile<T>::max_height * width];
+        for (int64_t q = 0, n = 0; q < panels; q += n) {
+            const int64_t alike =
+                min_of(q < in_place ? in_place : panels, q < ending ? ending : panels);
+            n = low_panels<T>(rows);
+            if (q + n > alike) n = 1;
+            for (int64_t i = q; i < q + n; ++i) task.pack_panel(i, d.k, d.k + d.depth);
+            const int64_t col = q * width;
+            const bool packed = b.panels.is_packed(col);
+            const Sums<T> from = sums.at(0, col);
+            const TileEnd<T>* const end = q < ending ? result.tiles : nullptr;
+            const Sums<T> to = end          ? Sums<T>{own, n * width}
+                               : q < ending ? result.sums.at(0, col)
+                                            : from;
+            low_tile_of<T>(rows, n == 1, d.k == 0, !packed)(d.depth, strips.at(0, rows, d.k),
+                                                            b.panels.at(col, width, d.k),
+                                                            b.panels.apart(col, width), from, to);
+            if (end) end->take(0, rows, col, min_of(n * width, cols - col), to);
         }
     }
 

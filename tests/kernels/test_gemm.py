@@ -53,6 +53,18 @@ def test_a_row_of_a_product_is_the_same_among_many_and_few(native, dtype, layout
         assert harness.same_bits(many[rows], native.gemm(a[rows], b))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7])
+def test_a_product_of_few_rows_has_the_bits_of_one_of_many(native, dtype, rows, rng):
+    a = harness.real(rng, (40, 300), dtype)
+    for n in (5, 16, 101, 261):
+        b, bias = harness.real(rng, (300, n), dtype), harness.real(rng, n, dtype)
+        for epilogue in ({}, {"bias": bias, "activation": "tanh"}):
+            many = native.gemm(a, b, **epilogue)
+            for order in "CF":
+                few = native.gemm(a[-rows:], np.asarray(b, order=order), **epilogue)
+                assert harness.same_bits(few, many[-rows:]), (n, order)
+
+
 def test_gemm_of_last_terms_only(backend, dtype):
     """Every k is seen: a product whose one non-zero term is the last."""
     for k in range(1, 70):
