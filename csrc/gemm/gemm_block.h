@@ -52,6 +52,11 @@ struct DenseBlock {
     }
 
 private:
+    // So many tiles end together, 2 KiB of sums (a twentieth of a gradient of 100 rows); what they
+    // read and write has been brought by as many before.
+    static constexpr int64_t tile_bytes = Tile<T>::max_height * width * sizeof(T);
+    static constexpr int64_t ended_tiles = tile_bytes < 2048 ? 2048 / tile_bytes : 1;
+
     // Of a panel, between others.
     struct Visit {
         PanelPart part, next;  // next: of the next task, unless it goes on
@@ -121,6 +126,7 @@ private:
         const Strip<T> reads = end->reads(row, col);
         if (reads.data) ahead.from = reads;
         ahead.to = end->writes(row, col);
+        ahead.rows_go_on = true;
         return ahead;
     }
 
@@ -142,14 +148,15 @@ private:
         const bool ends = visit.last_depth && x.q * width < result.cols;
         const TileEnd<T>* const end = ends ? result.tiles : nullptr;
         const Sums<T> to = ends && !end ? result.sums.at(0, x.q * width) : from;
-        alignas(64) T own[Tile<T>::max_height * width];
+        alignas(64) T own[ended_tiles * Tile<T>::max_height * width];
         for (int64_t tile = 0, n = 0; tile < tiles; tile += n) {
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
             const bool packs = r == 0 && panel.room.data;
             if (copying && tile == copiers) copied = begin_copy(b, visit.next, panel.columns.data);
             const bool copies = copied.left > 0;
             // How many tiles are alike from here on.
-            n = packs || end || height < p.height ? 1 : rows / p.height - tile;
+            n = packs || height < p.height ? 1 : rows / p.height - tile;
+            if (end) n = min_of(n, ended_tiles);
             if (copying && tile < copiers) n = min_of(n, copiers - tile);
             if (!copies) n = min_of(n, next_b.tiles(turns));
             if (p.own_rows) n = min_of(n, later.tiles(turns));
@@ -179,7 +186,8 @@ private:
                 copies ? copied.to : panel.room.data);
             if (copies) copied.pass(n * turns);
             if (end)
-                end->take(r, height, x.q * width, min_of(width, cols - x.q * width), {own, width});
+                end->take(r, n * height, x.q * width, min_of(width, cols - x.q * width),
+                          {own, width});
             if (packs && panel.room.state)
                 __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);
         }

@@ -45,8 +45,9 @@ struct Strip {
 template <class T>
 struct Ahead {
     Strip<T> a, b;  // a line at each step, of b that is copied a row; b goes on from tile to tile
-    int64_t next_a = 0;  // where a begins for the next tile
-    Strip<T> from, to;   // a row, as wide as a tile, at each step; from may be null
+    int64_t next_a = 0;       // where a begins for the next tile
+    Strip<T> from, to;        // a row, as wide as a tile, at each step; from may be null
+    bool rows_go_on = false;  // from tile to tile
 };
 
 constexpr int64_t steps_per_turn = 4;
@@ -123,6 +124,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
             ahead.b.data += ahead.b.step;
         };
+        const auto below = [](const Sums<T>& x) { return Strip<T>{x.at(height, 0).data, x.ld}; };
         const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
 #pragma GCC unroll 2
             for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
@@ -130,11 +132,11 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             __builtin_prefetch(row.data + Tile<T>::width - 1, 1);  // it may begin inside a line
             row.data += row.step;
         };
-        if (count == 1)
-            ahead.from = later.from, ahead.to = later.to;
-        else
-            ahead.from = {first ? nullptr : from.data + height * from.ld, from.ld},
-            ahead.to = {to.data + height * to.ld, to.ld};
+        if (!later.rows_go_on) {
+            const bool last = count == 1;
+            if (last || !first) ahead.from = last ? later.from : below(from);
+            ahead.to = last ? later.to : below(to);
+        }
         const auto bring_row = [&]() __attribute__((always_inline)) {
             if (ahead.from.data) bring(ahead.from);
             bring(ahead.to);
@@ -166,7 +168,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             store(to.data + r * to.ld + lanes<T>, sum[r][1]);
         }
         a.data += next_a, ahead.a.data += ahead.next_a;
-        from.data += height * from.ld, to.data += height * to.ld;
+        from = from.at(height, 0), to = to.at(height, 0);
     }
 }
 
