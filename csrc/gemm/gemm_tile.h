@@ -124,7 +124,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
             ahead.b.data += ahead.b.step;
         };
-        const auto below = [](const Sums<T>& x) { return Strip<T>{x.at(height, 0).data, x.ld}; };
+        const auto below = [](const Sums<T>& s) { return Strip<T>{s.at(height, 0).data, s.ld}; };
         const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
 #pragma GCC unroll 2
             for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
