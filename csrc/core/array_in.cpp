@@ -106,8 +106,8 @@ bool read_ndarray(Array& array, py::handle object) {
     const PyArrayObject* from = any_ndarray(object);
     if (from == nullptr) return false;
     const PyArray_Descr* dtype = PyArray_DESCR(from);
-    array.dtype = dtype_from(array, object, dtype->kind, PyArray_ITEMSIZE(from),
-                             !PyArray_ISNOTSWAPPED(from));
+    array.dtype =
+        dtype_from(array, object, dtype->kind, PyArray_ITEMSIZE(from), !PyArray_ISNOTSWAPPED(from));
     const auto rank = static_cast<size_t>(PyArray_NDIM(from));
     array.shape = Sizes(PyArray_DIMS(from), rank);
     array.strides = strides_from_bytes(array, Sizes(PyArray_STRIDES(from), rank));

@@ -95,23 +95,30 @@ private:
     void run_low(const PanelPart& d, bool last_depth, const Panels<T>& strips) const {
         const int64_t panels = ceil_div(cols, width), in_place = b.panels.first_packed / width;
         const int64_t ending = last_depth ? ceil_div(result.cols, width) : 0;
+        const Strip<T> lines = strips.at(0, rows, d.k);
         alignas(64) T own[Tile<T>::max_height * width];
         for (int64_t q = 0, n = 0; q < panels; q += n) {
-            const int64_t alike =
-                min_of(q < in_place ? in_place : panels, q < ending ? ending : panels);
-            n = low_panels<T>(rows);
-            if (q + n > alike) n = 1;
-            for (int64_t i = q; i < q + n; ++i) task.pack_panel(i, d.k, d.k + d.depth);
             const int64_t col = q * width;
             const bool packed = b.panels.is_packed(col);
+            const bool across = packed && b.source.data && col + width <= cols;
+            const int64_t alike =
+                min_of(q < in_place ? in_place : panels, q < ending ? ending : panels);
+            n = across || q + low_panels<T>(rows) > alike ? 1 : low_panels<T>(rows);
             const Sums<T> from = sums.at(0, col);
             const TileEnd<T>* const end = q < ending ? result.tiles : nullptr;
             const Sums<T> to = end          ? Sums<T>{own, n * width}
                                : q < ending ? result.sums.at(0, col)
                                             : from;
-            low_tile_of<T>(rows, n == 1, d.k == 0, !packed)(d.depth, strips.at(0, rows, d.k),
-                                                            b.panels.at(col, width, d.k),
-                                                            b.panels.apart(col, width), from, to);
+            if (across) {
+                const Matrix<const T>& x = b.source;
+                across_tile_of<T>(rows, d.k == 0)(d.depth, lines, x.data + col * x.col_stride + d.k,
+                                                  x.col_stride, from, to);
+            } else {
+                for (int64_t i = q; i < q + n; ++i) task.pack_panel(i, d.k, d.k + d.depth);
+                low_tile_of<T>(rows, n == 1, d.k == 0, !packed)(
+                    d.depth, lines, b.panels.at(col, width, d.k), b.panels.apart(col, width), from,
+                    to);
+            }
             if (end) end->take(0, rows, col, min_of(n * width, cols - col), to);
         }
     }

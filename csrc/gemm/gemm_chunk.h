@@ -95,7 +95,8 @@ struct Task {
             found.states = b.states + j / width;
             found.ld = ceil_div(p.n, width);
         }
-        if (p.own_columns && g.b.encoding == Encoding::dense && g.b.dense.row_stride == 1) {
+        if (p.own_columns && g.b.encoding == Encoding::dense && g.b.dense.row_stride == 1 &&
+            operand_cols(g.a_tail) == 0) {
             found.source = g.b.dense;
             found.source.data += (j0 + j) * g.b.dense.col_stride;
             found.source.cols = cols;

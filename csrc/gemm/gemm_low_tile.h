@@ -50,6 +50,43 @@ static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<
         for (int v = 0; v < 2 * panels; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
 }
 
+// The same against one panel, whose columns are contiguous and `apart`: they are transposed in
+// registers, where packing would write them out to be read once.
+template <class T, int height, bool first>
+static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apart, Sums<T> from,
+                        Sums<T> to) {
+    Vec<T> sum[height][2];
+#pragma GCC unroll 16
+    for (int r = 0; r < height; ++r)
+        for (int half = 0; half < 2; ++half)
+            sum[r][half] = first ? Vec<T>{} : load(from.data + r * from.ld + half * lanes<T>);
+    const auto block = [&]<bool whole>(int64_t steps) __attribute__((always_inline)) {
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; ++half) {
+            const T* const first_column = columns + half * lanes<T> * apart;
+            Vec<T> v[lanes<T>];
+#pragma GCC unroll 16
+            for (int64_t j = 0; j < lanes<T>; ++j) {
+                const T* const column = first_column + j * apart;
+                v[j] = whole ? load(column) : load_n(column, steps);
+            }
+            transpose<T>(v);
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < (whole ? lanes<T> : steps); ++i)
+#pragma GCC unroll 16
+                for (int r = 0; r < height; ++r)
+                    accumulate<T>(sum[r][half], splat(a.data[i * a.step + r]), v[i]);
+        }
+        a.data += steps * a.step, columns += steps;
+    };
+    for (; depth >= lanes<T>; depth -= lanes<T>) block.template operator()<true>(lanes<T>);
+    if (depth > 0) block.template operator()<false>(depth);
+#pragma GCC unroll 16
+    for (int r = 0; r < height; ++r)
+        for (int half = 0; half < 2; ++half)
+            store(to.data + r * to.ld + half * lanes<T>, sum[r][half]);
+}
+
 template <class T>
 using LowTile = void (*)(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<T> from,
                          Sums<T> to);
@@ -70,6 +107,17 @@ static LowTile<T> low_tile_of(int64_t wanted, bool one_panel, bool first, bool i
         if (wanted != height) return low_tile_of<T, height - 1>(wanted, one_panel, first, in_place);
     return one_panel ? low_tile_from<T, height, 1>(first, in_place)
                      : low_tile_from<T, height, low_panels<T>(height)>(first, in_place);
+}
+
+template <class T>
+using AcrossTile = void (*)(int64_t depth, Strip<T> a, const T* columns, int64_t apart,
+                            Sums<T> from, Sums<T> to);
+
+template <class T, int height = max_low<T>>
+static AcrossTile<T> across_tile_of(int64_t wanted, bool first) {
+    if constexpr (height > 1)
+        if (wanted != height) return across_tile_of<T, height - 1>(wanted, first);
+    return first ? across_tile<T, height, true> : across_tile<T, height, false>;
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

@@ -10,33 +10,6 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// --- transposing lanes x lanes in registers
-// --------------------------------------------------------
-
-// Exchanges the blocks of `step` lanes that lie off the diagonal of the pair (x, y).
-template <int step, class V, int... i>
-LW_INLINE void exchange(V& x, V& y, Indices<i...>) {
-    constexpr int n = sizeof...(i);
-    const V low = __builtin_shufflevector(x, y, ((i & step) ? n + i - step : i)...);
-    const V high = __builtin_shufflevector(x, y, ((i & step) ? n + i : i + step)...);
-    x = low;
-    y = high;
-}
-
-template <class T, int step>
-LW_INLINE void transpose_step(Vec<T>* v) {
-    constexpr int n = lanes<T>;
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i)
-        if (!(i & step)) exchange<step>(v[i], v[i + step], typename MakeIndices<n>::Type{});
-    if constexpr (step > 1) transpose_step<T, step / 2>(v);
-}
-
-template <class T>
-LW_INLINE void transpose(Vec<T>* v) {
-    transpose_step<T, static_cast<int>(lanes<T>) / 2>(v);
-}
-
 // Are rows contiguous and columns not? (A Hankel view has both.)
 template <class T>
 LW_INLINE bool has_rows_only(const Matrix<const T>& x) {

@@ -1,6 +1,7 @@
 // How a product is cut up. Nothing here shows in the result.
 #pragma once
 
+#include "gemm/gemm_low_tile.h"
 #include "gemm/gemm_sparse.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
@@ -160,8 +161,10 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     p.ld = p.block_cols + line<T>;
     p.row_blocks = ceil_div(m, p.block_rows);
     p.col_blocks = ceil_div(n, p.block_cols);
-    // Columns that one task alone reads it packs just before, if there is a task for every thread.
-    p.own_columns = !packed_b && whole && p.row_blocks == 1 && p.col_blocks >= threads;
+    // Columns that one task alone reads it packs just before, if there is a task for every thread
+    // or few rows, which need no packing as a rule.
+    p.own_columns =
+        !packed_b && whole && p.row_blocks == 1 && (p.col_blocks >= threads || m <= max_low<T>);
     p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
     const int64_t size = sizeof(T);
     const int64_t dense = p.block_rows * (p.own_rows ? p.depth : k) * size;
