@@ -16,7 +16,8 @@ public:
 
     Sizes() = default;
     Sizes(std::initializer_list<int64_t> values) : Sizes(values.begin(), values.size()) {}
-    Sizes(const int64_t* values, size_t count) : count_(count) {
+    template <class Integer>
+    Sizes(const Integer* values, size_t count) : count_(count) {
         std::copy_n(values, count, values_);
     }
     explicit Sizes(size_t count) : count_(count) {}  // any numbers
