@@ -1,11 +1,6 @@
 // A memory handler of NumPy (NEP 49) that keeps large blocks for arrays of the same size.
 #include "core/array_memory.h"
 
-#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
-#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
-#include <numpy/arrayobject.h>
-#include <pybind11/pybind11.h>
-
 #include <pthread.h>
 
 #include <bit>
@@ -20,6 +15,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "core/numpy_array.h"
 #include "core/threads.h"
 
 namespace py = pybind11;

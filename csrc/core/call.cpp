@@ -186,6 +186,8 @@ const Array& Call::other_output(py::handle object, const char* name) {
 }
 
 const OperandIn& Call::operand(py::handle object, const char* name) {
+    static const OperandIn absent{};
+    if (object.is_none()) return absent;
     const OperandIn& operand = operands_.emplace_back(operand_in(object, op_, name));
     add(operand.dense, true, false, Alias::none);
     add(operand.values, true, false, Alias::none);
@@ -195,6 +197,8 @@ const OperandIn& Call::operand(py::handle object, const char* name) {
 }
 
 const BitsIn& Call::output_bits(py::handle object, const char* name) {
+    static const BitsIn absent{};
+    if (object.is_none()) return absent;
     const BitsIn& bits = bits_.emplace_back(bits_in(object, op_, name));
     add(bits.words, false, true, Alias::none);
     return bits;

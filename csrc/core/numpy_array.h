@@ -1,4 +1,4 @@
-// Arrays of NumPy, read through its C structs.
+// Arrays of NumPy, read through its C structs: the dict of its array interface takes 5 us.
 #pragma once
 
 #include <pybind11/gil_safe_call_once.h>

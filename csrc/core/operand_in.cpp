@@ -186,6 +186,7 @@ OperandIn operand_in(py::handle object, const char* op, const char* name) {
     OperandIn operand;
     if (object.is_none()) return operand;
     operand.given = true;
+    // An attribute that is missing costs a microsecond: a plain array is not asked for any.
     const bool plain = plain_ndarray(object) != nullptr;
     const py::object words = plain ? py::object() : attribute_or(object, "words", py::object());
     if (words) {

@@ -41,18 +41,16 @@ int counted_cpus() {
     return omp_get_num_procs();
 }
 
-// Counted again after a few milliseconds: to ask the system takes half a microsecond.
+// Of the calling thread, which may be kept to fewer than others. Counted again after some
+// milliseconds: to ask the system takes half a microsecond.
 int available_cpus() {
-    static std::atomic<int64_t> counted_at{-1};
-    static std::atomic<int> cpus{0};
+    thread_local int64_t counted_at = -1;
+    thread_local int cpus = 0;
     timespec time;
     clock_gettime(coarse_clock, &time);
     const int64_t now = (int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec) / cpus_valid_ns;
-    if (counted_at.load(std::memory_order_acquire) != now) {
-        cpus.store(counted_cpus(), std::memory_order_relaxed);
-        counted_at.store(now, std::memory_order_release);
-    }
-    return cpus.load(std::memory_order_relaxed);
+    if (counted_at != now) cpus = counted_cpus(), counted_at = now;
+    return cpus;
 }
 
 int team_size(const Target& target, int64_t tasks, double flops_per_task) {

@@ -27,10 +27,8 @@ public:
         std::copy_n(other.values_, count_, values_);
         return *this;
     }
-    ~Sizes() = default;
 
     size_t size() const { return count_; }
-    int64_t* data() { return values_; }
     const int64_t* data() const { return values_; }
     const int64_t* begin() const { return values_; }
     const int64_t* end() const { return values_ + count_; }

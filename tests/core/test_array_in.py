@@ -187,3 +187,11 @@ def test_cuda_arrays_are_refused_by_a_cpu_build(ab):
     a, b = ab
     with pytest.raises(TypeError, match="gemm: a must be in CPU memory.*got a CUDA array"):
         product(OnGpu(a), b)
+
+
+@pytest.mark.parametrize("rank", [64, 65])
+def test_arrays_of_other_libraries_have_at_most_64_dimensions(rank):
+    data = np.zeros(1, np.float32)
+    wanted = "z must have shape" if rank == 64 else "z must have at most 64 dimensions; got 65"
+    with pytest.raises(ValueError, match=wanted):
+        _core.softmax(InterfaceOnly(data, shape=(1,) * rank), data)

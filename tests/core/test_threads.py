@@ -42,6 +42,24 @@ def test_default_threads_can_be_set_and_unset():
     assert _core.get_num_threads() == before
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs sched_setaffinity")
+@pytest.mark.skipif("OMP_NUM_THREADS" in os.environ, reason="OMP_NUM_THREADS is set")
+def test_default_threads_are_those_that_the_calling_thread_may_run_on():
+    before, found = _core.get_num_threads(), []
+
+    def pinned():
+        _core.get_num_threads()
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])  # of this thread alone
+        time.sleep(0.05)
+        found.append(_core.get_num_threads())
+
+    thread = threading.Thread(target=pinned)
+    thread.start()
+    thread.join()
+    assert found == [1]
+    assert _core.get_num_threads() == before
+
+
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_the_team_has_the_size_asked_for(square, full_teams, threads):
     calls.product(square, square, num_threads=threads)

@@ -175,26 +175,23 @@ def _gibibytes(nbytes: int) -> str:
 
 
 def allocate(op: str, library: Library, shape: tuple[int, ...], dtype: str) -> Array:
-    """Allocate an uninitialised array; MemoryError if there is not that much memory."""
+    """Allocate an uninitialised array; MemoryError before anything too large is asked for."""
+    nbytes = math.prod(shape, start=_ITEMSIZE[dtype])
+    if library.device == "cpu" and nbytes > _HOST_MEMORY:
+        raise MemoryError(
+            f"{op}: an array of shape {shape} and dtype {dtype} needs {_gibibytes(nbytes)}; "
+            f"this machine has {_gibibytes(_HOST_MEMORY)} of memory"
+        )
     try:
-        array = np.empty(shape, dtype) if library is NUMPY else library.empty(shape, dtype)
-    except (MemoryError, ValueError, RuntimeError) as error:
-        # NumPy says ValueError where sizes overflow, torch RuntimeError where memory is short; both
-        # may mean something else.
-        nbytes = math.prod(shape, start=_ITEMSIZE[dtype])
-        if not isinstance(error, MemoryError) and "memory" not in str(error) and nbytes < 2**63:
+        return np.empty(shape, dtype) if library is NUMPY else library.empty(shape, dtype)
+    except (MemoryError, RuntimeError) as error:
+        # torch says so with a RuntimeError, which may also report an earlier failure of the GPU.
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
-        raise _too_large(op, shape, dtype, "that much could not be allocated") from error
-    # Systems promise more than they have: such an array could be made, but not filled.
-    if array.nbytes > _HOST_MEMORY and library.device == "cpu":
-        have = f"this machine has {_gibibytes(_HOST_MEMORY)} of memory"
-        raise _too_large(op, shape, dtype, have)
-    return array
-
-
-def _too_large(op: str, shape: tuple[int, ...], dtype: str, found: str) -> MemoryError:
-    needed = _gibibytes(math.prod(shape, start=_ITEMSIZE[dtype]))
-    return MemoryError(f"{op}: an array of shape {shape} and dtype {dtype} needs {needed}; {found}")
+        raise MemoryError(
+            f"{op}: an array of shape {shape} and dtype {dtype} needs {_gibibytes(nbytes)}; "
+            "that much could not be allocated"
+        ) from error
 
 
 def scratch(op: str, library: Library, nbytes: int) -> Array:
