@@ -363,19 +363,40 @@ LW_INLINE void exchange(V& x, V& y, Indices<i...>) {
     y = high;
 }
 
-template <class T, int step>
+template <class T, int rows, int step>
 LW_INLINE void transpose_step(Vec<T>* v) {
-    constexpr int n = lanes<T>;
 #pragma GCC unroll 16
-    for (int i = 0; i < n; ++i)
-        if (!(i & step)) exchange<step>(v[i], v[i + step], typename MakeIndices<n>::Type{});
-    if constexpr (step > 1) transpose_step<T, step / 2>(v);
+    for (int i = 0; i < rows; ++i)
+        if (!(i & step))
+            exchange<step>(v[i], v[i + step],
+                           typename MakeIndices<static_cast<int>(lanes<T>)>::Type{});
+    if constexpr (step > 1) transpose_step<T, rows, step / 2>(v);
 }
 
-// lanes x lanes.
-template <class T>
+// Each block of rows x rows, lanes / rows of them side by side.
+template <class T, int rows = static_cast<int>(lanes<T>)>
 LW_INLINE void transpose(Vec<T>* v) {
-    transpose_step<T, static_cast<int>(lanes<T>) / 2>(v);
+    transpose_step<T, rows, rows / 2>(v);
+}
+
+template <int n, class T, class V, int... i>
+LW_INLINE void store_part(T* p, V v, int part, Indices<i...>) {
+    if (part == 0) {
+        const auto low = __builtin_shufflevector(v, v, i...);
+        __builtin_memcpy(p, &low, sizeof low);
+    } else {
+        const auto high = __builtin_shufflevector(v, v, (n + i)...);
+        __builtin_memcpy(p, &high, sizeof high);
+    }
+}
+
+// The n lanes from part * n on, n all lanes or half of them.
+template <class T, int n>
+LW_INLINE void store_part(T* p, Vec<T> v, int part) {
+    if constexpr (n == lanes<T>)
+        store(p, v);
+    else
+        store_part<n>(p, v, part, typename MakeIndices<n>::Type{});
 }
 
 // A tree over the lanes, halves first: fixed by the width alone.

@@ -186,7 +186,7 @@ private:
                                   : copies              ? Source::copying
                                   : strips.is_packed(r) ? Source::packed
                                                         : Source::b_packed;
-            dense_tiles_of<T>(height, x.k == 0, source)(
+            dense_tiles_of<T>(height, cols - x.q * width, x.k == 0, source)(
                 n, x.depth, strips.at(r, height, x.k), next_a,
                 packs ? panel.in_place : panel.columns, from.at(r, 0),
                 end ? Sums<T>{own, width} : to.at(r, 0), ahead,
@@ -202,27 +202,30 @@ private:
     }
 };
 
-// Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of the width. later(lines,
+// Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of a panel's width. later(lines,
 // rows) is what to bring meanwhile, `rows` those of b that are read next.
 template <class T, class S, class Later>
 static void sparse_block(const SparseLines<T>& x, const Panels<T, S>& b, int64_t j0, int64_t j1,
                          const Sums<T>& s, const Later& later) {
-    constexpr int64_t width = Tile<T>::width;
+    constexpr int64_t width = Tile<T>::width, part = part_width<T>;
     const auto rows_of = [&](int64_t j, int64_t c) {
         SparseAhead<S> rows;
         rows.steps = word_bits;
-        for (int64_t p = 0; p < sparse_panels; ++p)
-            rows.parts[p] = b.at(min_of(j + p * width, j1 - 1) / width * width, width, x.k_of(c));
+        for (int64_t p = 0; p < sparse_parts; ++p) {
+            const int64_t col = min_of(j + p * part, j1 - 1) / part * part, in_panel = col % width;
+            rows.parts[p] = b.at(col - in_panel, width, x.k_of(c));
+            rows.parts[p].data += in_panel;
+        }
         return rows;
     };
-    for (int64_t j = j0; j < j1; j += sparse_panels * width) {
-        const int64_t panels = min_of(sparse_panels, ceil_div(j1 - j, width));
+    for (int64_t j = j0; j < j1; j += strip_width<T>) {
+        const int64_t parts = min_of(sparse_parts, ceil_div(j1 - j, part));
         for (int64_t c = 0; c < x.chunks; ++c) {
             const bool last = c + 1 == x.chunks;
             const SparseAhead<S> rows = rows_of(j, c);
             const SparseAhead<S> next =
-                last ? rows_of(j + sparse_panels * width, 0) : rows_of(j, c + 1);
-            sparse_strip<T, S>(panels, x.chunk(c), rows.parts, later(x.lines, next), c == 0,
+                last ? rows_of(j + strip_width<T>, 0) : rows_of(j, c + 1);
+            sparse_strip<T, S>(parts, x.chunk(c), rows.parts, later(x.lines, next), c == 0,
                                s.at(0, j - j0));
         }
     }

@@ -105,7 +105,7 @@ template <class T>
 static bool wants_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p) {
     const bool dense_a = g.a.encoding == Encoding::dense && g.a_tail.encoding == Encoding::dense;
     if (g.packed_b || !dense_a || p.bytes > g.workspace_bytes) return false;
-    if (p.m < Tile<T>::width || p.k == 0) return false;
+    if (p.m < part_width<T> || p.k == 0) return false;
     if (!has_dense_rows(g.b) || !has_dense_rows(g.b_tail) || looks_dense(g.b, 0, operand_rows(g.b)))
         return false;
     const int64_t limit = most_nonzeros(sparse_threshold, p.n * p.k);

@@ -12,8 +12,9 @@ constexpr int max_low = Tile<T>::max_height / 2;
 // As many panels as there are registers for, if not more than make a sum's steps overlap.
 template <class T>
 constexpr int low_panels(int64_t height) {
+    constexpr int64_t most = 12 / Tile<T>::vectors;
     const int64_t panels = Tile<T>::max_height / height;
-    return static_cast<int>(panels < 6 ? panels : 6);
+    return static_cast<int>(panels < most ? panels : most);
 }
 
 // As dense_tiles, one tile against `panels` panels of B that are `apart`; in_place: B is not
@@ -22,11 +23,12 @@ template <class T, int height, int panels, bool first, bool in_place>
 static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<T> from,
                      Sums<T> to) {
     constexpr int64_t width = Tile<T>::width;
-    Vec<T> sum[height][2 * panels];
+    constexpr int vectors = Tile<T>::vectors;
+    Vec<T> sum[height][vectors * panels];
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r)
 #pragma GCC unroll 16
-        for (int v = 0; v < 2 * panels; ++v)
+        for (int v = 0; v < vectors * panels; ++v)
             sum[r][v] = first ? Vec<T>{} : load(from.data + r * from.ld + v * lanes<T>);
     for (; depth > 0; --depth) {
 #pragma GCC unroll 8
@@ -34,12 +36,14 @@ static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<
             const T* const row = b.data + p * apart;
             for (int64_t j = 0; in_place && j < width; j += line<T>)
                 __builtin_prefetch(row + steps_ahead * b.step + j);
-            const Vec<T> b0 = load(row), b1 = load(row + lanes<T>);
+            Vec<T> y[vectors];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v) y[v] = load(row + v * lanes<T>);
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
                 const Vec<T> x = splat(a.data[r]);
-                accumulate<T>(sum[r][2 * p], x, b0);
-                accumulate<T>(sum[r][2 * p + 1], x, b1);
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][vectors * p + v], x, y[v]);
             }
         }
         a.data += a.step, b.data += in_place ? b.step : width;
@@ -47,7 +51,7 @@ static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r)
 #pragma GCC unroll 16
-        for (int v = 0; v < 2 * panels; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
+        for (int v = 0; v < vectors * panels; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
 }
 
 // The same against one panel, whose columns are contiguous and `apart`: they are transposed in
@@ -55,15 +59,17 @@ static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<
 template <class T, int height, bool first>
 static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apart, Sums<T> from,
                         Sums<T> to) {
-    Vec<T> sum[height][2];
+    constexpr int vectors = Tile<T>::vectors;
+    Vec<T> sum[height][vectors];
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r)
-        for (int half = 0; half < 2; ++half)
-            sum[r][half] = first ? Vec<T>{} : load(from.data + r * from.ld + half * lanes<T>);
+#pragma GCC unroll 4
+        for (int part = 0; part < vectors; ++part)
+            sum[r][part] = first ? Vec<T>{} : load(from.data + r * from.ld + part * lanes<T>);
     const auto block = [&]<bool whole>(int64_t steps) __attribute__((always_inline)) {
-#pragma GCC unroll 2
-        for (int half = 0; half < 2; ++half) {
-            const T* const first_column = columns + half * lanes<T> * apart;
+#pragma GCC unroll 4
+        for (int part = 0; part < vectors; ++part) {
+            const T* const first_column = columns + part * lanes<T> * apart;
             Vec<T> v[lanes<T>];
 #pragma GCC unroll 16
             for (int64_t j = 0; j < lanes<T>; ++j) {
@@ -75,7 +81,7 @@ static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apa
             for (int64_t i = 0; i < (whole ? lanes<T> : steps); ++i)
 #pragma GCC unroll 16
                 for (int r = 0; r < height; ++r)
-                    accumulate<T>(sum[r][half], splat(a.data[i * a.step + r]), v[i]);
+                    accumulate<T>(sum[r][part], splat(a.data[i * a.step + r]), v[i]);
         }
         a.data += steps * a.step, columns += steps;
     };
@@ -83,8 +89,9 @@ static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apa
     if (depth > 0) block.template operator()<false>(depth);
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r)
-        for (int half = 0; half < 2; ++half)
-            store(to.data + r * to.ld + half * lanes<T>, sum[r][half]);
+#pragma GCC unroll 4
+        for (int part = 0; part < vectors; ++part)
+            store(to.data + r * to.ld + part * lanes<T>, sum[r][part]);
 }
 
 template <class T>

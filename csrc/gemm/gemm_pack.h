@@ -29,38 +29,37 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
 #else
     const int64_t cols = min_of(width, b.cols - j0);
 #endif
-    const int64_t halves[] = {min_of(cols, lanes<T>), max_of(cols - lanes<T>, 0)};
+    constexpr int vectors = Tile<T>::vectors;
+    const auto valid = [&](int v) { return max_of(min_of(cols - v * lanes<T>, lanes<T>), 0); };
     const T* at = b.data + k0 * b.row_stride + j0 * b.col_stride;
     int64_t k = k0;
     if (has_rows_only(transposed(b))) {
         const auto block = [&]<bool whole>() __attribute__((always_inline)) {
             const int64_t depth = whole ? lanes<T> : min_of(lanes<T>, k1 - k);
-            for (int64_t half = 0; half < 2; ++half) {
-                const T* const first = at + half * lanes<T> * b.col_stride;
-                Vec<T> v[lanes<T>];
-                for (int64_t j = 0; j < lanes<T>; ++j)
-                    v[j] = whole || j < halves[half]
-                               ? load_lanes(first + j * b.col_stride, 1, depth) * scale
-                               : Vec<T>{};
-                transpose<T>(v);
-                for (int64_t i = 0; i < depth; ++i) store(out + i * width + half * lanes<T>, v[i]);
+            for (int part = 0; part < vectors; ++part) {
+                const T* const first = at + part * lanes<T> * b.col_stride;
+                const int64_t there = whole ? lanes<T> : valid(part);
+                Vec<T> v[lanes<T>] = {};
+                for (int64_t j = 0; j < there; ++j)
+                    v[j] = load_lanes(first + j * b.col_stride, 1, depth) * scale;
+                if (there > 0) transpose<T>(v);
+                for (int64_t i = 0; i < depth; ++i) store(out + i * width + part * lanes<T>, v[i]);
             }
             k += lanes<T>, at += lanes<T>, out += width * lanes<T>;
         };
         while (cols == width && k + lanes<T> <= k1) block.template operator()<true>();
         while (k < k1) block.template operator()<false>();
     } else if (cols == width && b.col_stride == 1) {
-        for (; k < k1; ++k, at += b.row_stride, out += width) {
-            store(out, load(at) * scale);
-            store(out + lanes<T>, load(at + lanes<T>) * scale);
-        }
+        for (; k < k1; ++k, at += b.row_stride, out += width)
+            for (int part = 0; part < vectors; ++part)
+                store(out + part * lanes<T>, load(at + part * lanes<T>) * scale);
     }
     for (; k < k1; ++k, at += b.row_stride, out += width)
-        for (int64_t half = 0; half < 2; ++half) {
-            const T* from = at + half * lanes<T> * b.col_stride;
-            const Vec<T> v =
-                halves[half] > 0 ? load_lanes(from, b.col_stride, halves[half]) : Vec<T>{};
-            store(out + half * lanes<T>, v * scale);
+        for (int part = 0; part < vectors; ++part) {
+            const T* const from = at + part * lanes<T> * b.col_stride;
+            const int64_t there = valid(part);
+            const Vec<T> v = there > 0 ? load_lanes(from, b.col_stride, there) : Vec<T>{};
+            store(out + part * lanes<T>, v * scale);
         }
 }
 
@@ -101,32 +100,54 @@ LW_INLINE void store_ahead(T* out, Vec<T> v, int64_t n, int64_t left) {
 }
 
 // Rows [i0, i0 + height), columns [k0, k1) of A, times scale, to out[k][height]: where rows are
-// contiguous. In place of rows that are not there the last one is read again.
+// contiguous, in squares of `side`. In place of rows that are not there the last one is read again.
+template <class T, int side>
+static void pack_a_squares(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
+                           int64_t k1, T scale, T* out) {
+    constexpr int parts = static_cast<int>(lanes<T>) / side;
+    constexpr int chunks = parts > 1 ? 1 : (Tile<T>::max_height + side - 1) / side;
+    const T* lines[chunks * side];
+    for (int64_t r = 0; r < chunks * side; ++r)
+        lines[r] = a.data + (i0 + min_of(r, height - 1)) * a.row_stride;
+    int64_t k = k0;
+    const auto read = [&](Vec<T>(&v)[chunks][side], int64_t depth) __attribute__((always_inline)) {
+        for (int c = 0; c < chunks; ++c) {
+            for (int r = 0; r < side; ++r)
+                v[c][r] = load_lanes(lines[c * side + r] + k, 1, depth) * scale;
+            transpose<T, side>(v[c]);
+        }
+    };
+    // As long as the last column of a block has room for all that is stored of it: the next store
+    // overwrites what is too much.
+    const int64_t room = (lanes<T> - 1) * height + round_up(height, side);
+    for (; (k1 - k) * height >= room; k += lanes<T>) {
+        Vec<T> v[chunks][side];
+        read(v, lanes<T>);
+#pragma GCC unroll 2
+        for (int part = 0; part < parts; ++part)
+#pragma GCC unroll 16
+            for (int i = 0; i < side; ++i, out += height)
+                for (int64_t c = 0; c * side < height; ++c)
+                    store_part<T, side>(out + c * side, v[c][i], part);
+    }
+    while (k < k1) {
+        const int64_t depth = min_of(lanes<T>, k1 - k);
+        Vec<T> v[chunks][side];
+        read(v, depth);
+        T cells[chunks][side][lanes<T>];
+        __builtin_memcpy(cells, v, sizeof cells);
+        for (int64_t i = 0; i < depth; ++i, ++k, out += height)
+            for (int64_t r = 0; r < height; ++r)
+                out[r] = cells[r / side][i % side][i / side * side + r % side];
+    }
+}
+
 template <class T>
 static void pack_a_rows_dense(const Matrix<const T>& a, int64_t i0, int64_t height, int64_t k0,
                               int64_t k1, T scale, T* out) {
-    constexpr int64_t chunks = (Tile<T>::max_height + lanes<T> - 1) / lanes<T>;
-    const T* lines[chunks * lanes<T>];
-    for (int64_t r = 0; r < chunks * lanes<T>; ++r)
-        lines[r] = a.data + (i0 + min_of(r, height - 1)) * a.row_stride;
-    int64_t k = k0;
-    const auto block = [&]<bool whole>() __attribute__((always_inline)) {
-        const int64_t depth = whole ? lanes<T> : min_of(lanes<T>, k1 - k);
-        Vec<T> v[chunks][lanes<T>];
-        for (int64_t c = 0; c < chunks; ++c) {
-            for (int64_t r = 0; r < lanes<T>; ++r)
-                v[c][r] = load_lanes(lines[c * lanes<T> + r] + k, 1, depth) * scale;
-            transpose<T>(v[c]);
-        }
-        for (int64_t i = 0; i < depth; ++i, ++k, out += height)
-            for (int64_t c = 0, r = 0; r < height; ++c, r += lanes<T>)
-                store_ahead(out + r, v[c][i], min_of(lanes<T>, height - r),
-                            whole ? lanes<T> : (k1 - k) * height - r);
-    };
-    // The last vector of a whole block has room.
-    const int64_t room = (lanes<T> - 1) * height + round_up(height, lanes<T>);
-    while ((k1 - k) * height >= room) block.template operator()<true>();
-    while (k < k1) block.template operator()<false>();
+    constexpr int all = static_cast<int>(lanes<T>);
+    if (2 * height <= all) return pack_a_squares<T, all / 2>(a, i0, height, k0, k1, scale, out);
+    pack_a_squares<T, all>(a, i0, height, k0, k1, scale, out);
 }
 
 // The same where columns are contiguous. Whole vectors where the column goes on (masked loads of
@@ -137,9 +158,23 @@ static void pack_a_columns_dense(const Matrix<const T>& a, int64_t i0, int64_t h
     constexpr int64_t columns_ahead = 16;
     const int64_t whole = height / lanes<T> * lanes<T>, rest = height - whole;
     const int64_t there = i0 + whole + lanes<T> <= a.rows ? lanes<T> : rest;
-    for (int64_t k = k0; k < k1; ++k, out += height) {
-        const T* column = a.data + k * a.col_stride + i0;
+    const auto column_at = [&](int64_t k) __attribute__((always_inline)) {
+        const T* const column = a.data + k * a.col_stride + i0;
         __builtin_prefetch(column + columns_ahead * a.col_stride, 0, 2);
+        return column;
+    };
+    int64_t k = k0;
+    // Half vectors where they do: fewer of their stores lie across two lines.
+    using Half = HalfVec<T>;
+    if (height <= lanes<T> / 2 && i0 + lanes<T> / 2 <= a.rows)
+        for (; (k1 - k) * height >= lanes<T> / 2; ++k, out += height) {
+            Half half;
+            __builtin_memcpy(&half, column_at(k), sizeof half);
+            half *= scale;
+            __builtin_memcpy(out, &half, sizeof half);
+        }
+    for (; k < k1; ++k, out += height) {
+        const T* const column = column_at(k);
         for (int64_t r = 0; r < whole; r += lanes<T>) store(out + r, load(column + r) * scale);
         if (rest > 0)
             store_ahead(out + whole, load_lanes(column + whole, 1, there) * scale, rest,

@@ -170,10 +170,7 @@ struct PanelCopy {
     void pass(int64_t n) { rows.data += n * rows.step, to += n * Tile<T>::width, left -= n; }
 
     void finish() {
-        for (; left > 0; pass(1)) {
-            store(to, load(rows.data));
-            store(to + lanes<T>, load(rows.data + lanes<T>));
-        }
+        for (; left > 0; pass(1)) copy_vectors<T>(rows.data, to);
         if (room.state) __atomic_store_n(room.state, uint8_t{packed}, __ATOMIC_RELEASE);
     }
 };

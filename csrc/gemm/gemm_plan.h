@@ -16,6 +16,13 @@ constexpr double bits_threshold = 0.60;
 constexpr double tile_rate = LW_VECTOR_BYTES / 2;
 constexpr double min_team_flops = 5e4 * tile_rate;
 
+// Rows of a block that is packed as panels: so many at most, and where it is cut for more tasks so
+// many at least.
+template <class T>
+constexpr int64_t most_rows = LW_VECTOR_BYTES == 64 ? 240 : 20 * Tile<T>::max_height;
+template <class T>
+constexpr int64_t least_rows = most_rows<T> * 2 / 5;
+
 LW_INLINE size_t padded(int64_t bytes) { return static_cast<size_t>(round_up(bytes, 64)); }
 
 // Non-zeros of that many elements at the threshold.
@@ -75,9 +82,8 @@ struct Cuts {
 // Blocks of all rows against all columns, or against as many as keep a task short.
 template <class T>
 static Cuts own_row_cuts(int64_t m, int64_t n, int64_t k, int threads) {
-    constexpr int64_t max_height = Tile<T>::max_height;
-    int64_t rows = round_up(ceil_div(m, 20 * max_height), threads);
-    while (rows < 4 * threads && m / (rows + threads) >= 8 * max_height) rows += threads;
+    int64_t rows = round_up(ceil_div(m, most_rows<T>), threads);
+    while (rows < 4 * threads && m / (rows + threads) >= least_rows<T>) rows += threads;
     const int64_t most = max_of((int64_t(1) << 24) / max_of(k, 1), max_segment);
     return {rows, max_of(ceil_div(n, min_of(most, 2048)), 1)};
 }
@@ -86,8 +92,8 @@ static Cuts own_row_cuts(int64_t m, int64_t n, int64_t k, int threads) {
 // it reads needs that of ten rows more, a block of columns that of a few columns.
 template <class T>
 static int64_t time_of(const Cuts& cuts, int64_t m, int64_t n, bool packed_b, int threads) {
-    constexpr int64_t width = Tile<T>::width;
-    const int64_t rows = ceil_div(m, cuts.rows) + (packed_b ? 0 : 10), beside = width / 8;
+    constexpr int64_t width = lanes<T>, beside = lanes<T> / 4;
+    const int64_t rows = ceil_div(m, cuts.rows) + (packed_b ? 0 : 10);
     const int64_t cols = round_up(ceil_div(n, cuts.cols), 64), blocks = ceil_div(n, cols);
     const int64_t last = rows * (round_up(n - (blocks - 1) * cols, width) + beside);
     const int64_t task = blocks > 1 ? rows * (cols + beside) : last;
@@ -99,15 +105,14 @@ static int64_t time_of(const Cuts& cuts, int64_t m, int64_t n, bool packed_b, in
 // they may be uneven, or too many for little work: other cuts, if they end sooner.
 template <class T>
 static Cuts shared_cuts(int64_t m, int64_t n, int64_t k, bool packed_b, int threads) {
-    constexpr int64_t max_height = Tile<T>::max_height;
-    Cuts cuts = {max_of(ceil_div(m, 20 * max_height), 1), max_of(ceil_div(n, max_segment), 1)};
+    Cuts cuts = {max_of(ceil_div(m, most_rows<T>), 1), max_of(ceil_div(n, max_segment), 1)};
     if (cuts.rows * cuts.cols >= 4 * threads || flops_of(m, n, k) < min_team_flops) return cuts;
     const bool little = flops_of(m, n, k) < 16 * min_team_flops;
     const Cuts least = cuts;
     while (cuts.rows * cuts.cols < 4 * threads) {
         if (n / cuts.cols > 128)
             ++cuts.cols;
-        else if (m / cuts.rows > 8 * max_height)
+        else if (m / cuts.rows > least_rows<T>)
             ++cuts.rows;
         else
             break;
@@ -127,12 +132,12 @@ static Cuts shared_cuts(int64_t m, int64_t n, int64_t k, bool packed_b, int thre
 // of few rows, so many strips that there are tasks enough.
 template <class T>
 static Cuts sparse_cuts(int64_t m, int64_t n, int threads) {
-    constexpr int64_t strip = sparse_panels * Tile<T>::width, most_rows = 256, least_rows = 64;
-    Cuts cuts = {max_of(ceil_div(m, most_rows), 1), max_of(ceil_div(n, max_segment), 1)};
+    constexpr int64_t strip = strip_width<T>, most_lines = 256, least_lines = 64;
+    Cuts cuts = {max_of(ceil_div(m, most_lines), 1), max_of(ceil_div(n, max_segment), 1)};
     while (cuts.rows * cuts.cols < 4 * threads) {
         if (n / cuts.cols > strip)
             ++cuts.cols;
-        else if (m / cuts.rows > least_rows)
+        else if (m / cuts.rows > least_lines)
             ++cuts.rows;
         else
             break;
@@ -148,9 +153,9 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     p.m = m, p.n = n, p.k = k;
     constexpr int64_t max_height = Tile<T>::max_height;
     // A block of rows that stays in L2 while B and C pass by: its copy is never read from further
-    // away. 2 to 5% at 1024^3 and 2048^3, 11% at (10000,500,784); where tiles are low, blocks are,
-    // and read B too often: 2% slower at v3.
-    p.own_rows = dense_a && max_height >= 12 && m >= 2 * threads * 8 * max_height;
+    // away. 2 to 5% at 1024^3 and 2048^3, 11% at (10000,500,784); where blocks are lower they read
+    // B too often: 2% slower at v3.
+    p.own_rows = dense_a && most_rows<T> >= 240 && m >= 2 * threads * least_rows<T>;
     const Cuts cuts = p.own_rows ? own_row_cuts<T>(m, n, k, threads)
                       : dense_a  ? shared_cuts<T>(m, n, k, packed_b, threads)
                                  : sparse_cuts<T>(m, n, threads);

@@ -7,18 +7,19 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// A tile is `height` rows by two vectors. Sixteen registers hold 6 x 2 sums, two vectors of B and a
-// broadcast of A; thirty-two hold 14 x 2.
+// A tile is `height` rows by a few vectors. Sixteen registers hold 6 x 2 sums, two vectors of B and a
+// broadcast of A; thirty-two hold 6 x 4, with ten loads to a step of twelve cycles. 14 x 2 have more
+// sums, but sixteen loads to fourteen cycles, and Ice Lake does 1.13 loads of 512 bits a cycle.
 template <class T>
 struct Tile {
 #if LW_VECTOR_BYTES == 64
-    static constexpr int max_height = 14;
+    static constexpr int max_height = 6, vectors = 4;
 #elif defined(__aarch64__)
-    static constexpr int max_height = 12;
+    static constexpr int max_height = 12, vectors = 2;
 #else
-    static constexpr int max_height = 6;
+    static constexpr int max_height = 6, vectors = 2;
 #endif
-    static constexpr int64_t width = 2 * lanes<T>;
+    static constexpr int64_t width = vectors * lanes<T>;
     // A depth block of a B panel is 64 KiB: it streams from L2 as fast as the tile eats it, and the
     // longer the block the less the start and end of a tile cost. 32 KiB: 5% slower from 700 to
     // 2048 a side on Zen 3; 16 KiB, which stay in L1: 9%; 128 KiB: the same.
@@ -73,52 +74,63 @@ enum class Source : uint8_t {
     copying,   // packed both; a row of the next b is brought and left packed at `copy` each turn
 };
 
+// A row of a panel.
+template <class T>
+LW_INLINE void copy_vectors(const T* from, T* to) {
+    Vec<T> v[Tile<T>::vectors];
+#pragma GCC unroll 4
+    for (int i = 0; i < Tile<T>::vectors; ++i) v[i] = load(from + i * lanes<T>);
+#pragma GCC unroll 4
+    for (int i = 0; i < Tile<T>::vectors; ++i) store(to + i * lanes<T>, v[i]);
+}
+
 // Tiles one below the other: to (height, width) = a b over one depth block, or from + a b where not
 // the first; depth > 0. The next tile's rows of A begin at next_a; rows ahead.from and ahead.to are
 // for what follows the last tile, since each brings those of the one below. One call for all that
 // are alike: to begin and end a call takes a twelfth of a tile of 100 steps.
-template <class T, int height, bool first, Source source>
+template <class T, int height, int vectors, bool first, Source source>
 static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
                         Sums<T> from, Sums<T> to, const Ahead<T>& later, T* copy) {
     constexpr bool packs = source == Source::in_place, copies = source == Source::copying;
     const int64_t a_step = source == Source::packed || copies ? height : a.step;
     const int64_t b_step = packs ? b.step : Tile<T>::width;
+    constexpr int64_t width = vectors * lanes<T>;
     Ahead<T> ahead = later;
     for (; count > 0; --count) {
-        Vec<T> sum[height][2];
+        Vec<T> sum[height][vectors];
 #pragma GCC unroll 16
-        for (int r = 0; r < height; ++r) {
-            sum[r][0] = first ? Vec<T>{} : load(from.data + r * from.ld);
-            sum[r][1] = first ? Vec<T>{} : load(from.data + r * from.ld + lanes<T>);
-        }
+        for (int r = 0; r < height; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v)
+                sum[r][v] = first ? Vec<T>{} : load(from.data + r * from.ld + v * lanes<T>);
         const T *x = a.data, *y = b.data;
         const auto step = [&]() __attribute__((always_inline)) {
-            const Vec<T> b0 = load(y), b1 = load(y + lanes<T>);
+            Vec<T> row[vectors];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v) row[v] = load(y + v * lanes<T>);
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
                 const Vec<T> value = splat(x[r]);
-                accumulate<T>(sum[r][0], value, b0);
-                accumulate<T>(sum[r][1], value, b1);
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][v], value, row[v]);
             }
             x += a_step;
             if (packs) {
-                store(copy, b0);
-                store(copy + lanes<T>, b1);
-                copy += Tile<T>::width;
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; ++v) store(copy + v * lanes<T>, row[v]);
+                copy += width;
                 const T* const soon = y + steps_ahead * b_step;
-#pragma GCC unroll 2
-                for (int64_t j = 0; j < Tile<T>::width; j += line<T>) __builtin_prefetch(soon + j);
-                __builtin_prefetch(soon + Tile<T>::width - 1);
+#pragma GCC unroll 4
+                for (int64_t j = 0; j < width; j += line<T>) __builtin_prefetch(soon + j);
+                __builtin_prefetch(soon + width - 1);
             }
             y += b_step;
         };
         const auto copy_row = [&]() __attribute__((always_inline)) {
-            const Vec<T> low = load(ahead.b.data), high = load(ahead.b.data + lanes<T>);
-            store(copy, low);
-            store(copy + lanes<T>, high);
+            copy_vectors<T>(ahead.b.data, copy);
             copy += Tile<T>::width;
             const T* const soon = ahead.b.data + steps_ahead * ahead.b.step;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
                 __builtin_prefetch(soon + j, 0, 2);
             __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
@@ -126,10 +138,9 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
         };
         const auto below = [](const Sums<T>& s) { return Strip<T>{s.at(height, 0).data, s.ld}; };
         const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
-#pragma GCC unroll 2
-            for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
-                __builtin_prefetch(row.data + j, 1);
-            __builtin_prefetch(row.data + Tile<T>::width - 1, 1);  // it may begin inside a line
+#pragma GCC unroll 4
+            for (int64_t j = 0; j < width; j += line<T>) __builtin_prefetch(row.data + j, 1);
+            __builtin_prefetch(row.data + width - 1, 1);  // it may begin inside a line
             row.data += row.step;
         };
         if (!later.rows_go_on) {
@@ -163,10 +174,10 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
         }
         for (int64_t n = depth % steps_per_turn; n > 0; --n) step();
 #pragma GCC unroll 16
-        for (int r = 0; r < height; ++r) {
-            store(to.data + r * to.ld, sum[r][0]);
-            store(to.data + r * to.ld + lanes<T>, sum[r][1]);
-        }
+        for (int r = 0; r < height; ++r)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v)
+                store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
         a.data += next_a, ahead.a.data += ahead.next_a;
         from = from.at(height, 0), to = to.at(height, 0);
     }
@@ -176,20 +187,29 @@ template <class T>
 using DenseTiles = void (*)(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
                             Sums<T> from, Sums<T> to, const Ahead<T>& ahead, T* copy);
 
-template <class T, int height, bool first>
-static DenseTiles<T> dense_tiles_from(Source source) {
-    if (source == Source::packed) return dense_tiles<T, height, first, Source::packed>;
-    if (source == Source::b_packed) return dense_tiles<T, height, first, Source::b_packed>;
-    if (source == Source::copying) return dense_tiles<T, height, first, Source::copying>;
-    return dense_tiles<T, height, first, Source::in_place>;
+// Of a panel that is not full as many vectors as it has, up to the next power of two; those that
+// copy or that read it in place are full.
+template <class T, int height, bool first, int vectors = Tile<T>::vectors>
+static DenseTiles<T> dense_tiles_from(int64_t cols, Source source) {
+    if constexpr (vectors > 1)
+        if (cols <= vectors / 2 * lanes<T> && source <= Source::b_packed)
+            return dense_tiles_from<T, height, first, vectors / 2>(cols, source);
+    if (source == Source::packed) return dense_tiles<T, height, vectors, first, Source::packed>;
+    if constexpr (vectors == Tile<T>::vectors) {
+        if (source == Source::copying)
+            return dense_tiles<T, height, vectors, first, Source::copying>;
+        if (source == Source::in_place)
+            return dense_tiles<T, height, vectors, first, Source::in_place>;
+    }
+    return dense_tiles<T, height, vectors, first, Source::b_packed>;
 }
 
 template <class T, int height = Tile<T>::max_height>
-static DenseTiles<T> dense_tiles_of(int64_t wanted, bool first, Source source) {
+static DenseTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, bool first, Source source) {
     if constexpr (height > 1)
-        if (wanted != height) return dense_tiles_of<T, height - 1>(wanted, first, source);
-    return first ? dense_tiles_from<T, height, true>(source)
-                 : dense_tiles_from<T, height, false>(source);
+        if (wanted != height) return dense_tiles_of<T, height - 1>(wanted, cols, first, source);
+    return first ? dense_tiles_from<T, height, true>(cols, source)
+                 : dense_tiles_from<T, height, false>(cols, source);
 }
 
 // A chunk of a sparse operand's lines (see gemm_sparse.h): of each a word, and where its values
@@ -203,38 +223,45 @@ struct SparseChunk {
 };
 
 constexpr int64_t word_bits = 64;
-// Every addend is one vector load: the rows of B that a word may name should be in half of L1.
-constexpr int sparse_panels = 4;
+// Every addend is one vector load: the rows of B that a word may name should be in half of L1. They
+// are of so many parts of two vectors.
+constexpr int sparse_parts = 4;
+template <class T>
+constexpr int64_t part_width = 2 * lanes<T>;
+template <>
+inline constexpr int64_t part_width<Bfloat16> = part_width<float>;
+template <class T>
+constexpr int64_t strip_width = sparse_parts * part_width<T>;
 
 // What is read later: so many steps of a few lines of memory that are apart.
 template <class T>
 struct SparseAhead {
-    Strip<T> parts[sparse_panels];
+    Strip<T> parts[sparse_parts];
     int64_t steps = 0;
 
     void bring() {
 #pragma GCC unroll 4
-        for (int p = 0; p < sparse_panels; ++p) {
-            for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
+        for (int p = 0; p < sparse_parts; ++p) {
+            for (int64_t j = 0; j < part_width<T>; j += line<T>)
                 __builtin_prefetch(parts[p].data + j, 0, 2);
             parts[p].data += parts[p].step;
         }
     }
 };
 
-// Copies those of the 64 rows of a chunk of B that `used` names, from panels that are apart or not
-// packed at all to rows of panels * width, which all lines then find in L1: 6 to 18% of a CD-1
+// Copies those of the 64 rows of a chunk of B that `used` names, from parts that are apart or not
+// packed at all to rows of parts * part_width, which all lines then find in L1: 6 to 18% of a CD-1
 // update against tiles that read packed panels (Zen 3). Tables of the sixteen sums of every four
 // rows in their place, looked up by four bits, were 5% faster at half ones and 10% slower below a
 // third: they fill L1.
-template <class T, class S, int panels>
+template <class T, class S, int parts>
 static void stage_rows(uint64_t used, const Strip<S>* from, T* to) {
-    constexpr int64_t width = Tile<T>::width;
+    constexpr int64_t width = part_width<T>;
     for (; used; used &= used - 1) {
         const int64_t k = __builtin_ctzll(used);
-        T* const row = to + k * panels * width;
+        T* const row = to + k * parts * width;
 #pragma GCC unroll 8
-        for (int p = 0; p < panels; ++p) {
+        for (int p = 0; p < parts; ++p) {
             const S* const part = from[p].data + k * from[p].step;
             store(row + p * width, load(part));
             store(row + p * width + lanes<T>, load(part + lanes<T>));
@@ -242,15 +269,15 @@ static void stage_rows(uint64_t used, const Strip<S>* from, T* to) {
     }
 }
 
-// For each line: s (panels * width) = sum over the bits k of its word of value[k] * b[k], or s plus
-// that where not the first chunk; b are rows of panels * width. Each line brings a step of `ahead`
+// For each line: s (parts * width) = sum over the bits k of its word of value[k] * b[k], or s plus
+// that where not the first chunk; b are rows of parts * width. Each line brings a step of `ahead`
 // into L2. Lines in the order of their number of ones, so that the CPU foresees where the loop over
 // them ends, were 4% slower: their sums are read in order now.
-template <class T, class S, int panels, bool weighted>
+template <class T, class S, int parts, bool weighted>
 static void sparse_tile(const SparseChunk<T>& x, const T* b, SparseAhead<S> ahead, bool first,
                         const Sums<T>& s) {
-    constexpr int64_t width = Tile<T>::width;
-    constexpr int vectors = 2 * panels;
+    constexpr int64_t width = part_width<T>;
+    constexpr int vectors = 2 * parts;
     for (int64_t r = 0; r < x.lines; ++r) {
         if (r < ahead.steps) ahead.bring();
         uint64_t word = x.words[r];
@@ -261,7 +288,7 @@ static void sparse_tile(const SparseChunk<T>& x, const T* b, SparseAhead<S> ahea
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) sum[v] = first ? Vec<T>{} : load(to + v * lanes<T>);
         for (; word; word &= word - 1) {
-            const T* const row = b + __builtin_ctzll(word) * panels * width;
+            const T* const row = b + __builtin_ctzll(word) * parts * width;
             const Vec<T> value = splat(weighted ? *values++ : T(1));
 #pragma GCC unroll 8
             for (int v = 0; v < vectors; ++v) {
@@ -282,21 +309,21 @@ LW_INLINE uint64_t named_rows(const SparseChunk<T>& x) {
     return used;
 }
 
-// The chunk against up to sparse_panels neighbouring panels of B, from[p] the rows of the p-th.
-template <class T, class S, int panels = sparse_panels>
+// The chunk against up to sparse_parts neighbouring parts of B, from[p] the rows of the p-th.
+template <class T, class S, int parts = sparse_parts>
 static void sparse_strip(int64_t wanted, const SparseChunk<T>& x, const Strip<S>* from,
                          const SparseAhead<S>& ahead, bool first, const Sums<T>& s) {
-    if constexpr (panels > 1)
-        if (wanted != panels)
-            return sparse_strip<T, S, panels - 1>(wanted, x, from, ahead, first, s);
+    if constexpr (parts > 1)
+        if (wanted != parts)
+            return sparse_strip<T, S, parts - 1>(wanted, x, from, ahead, first, s);
     const uint64_t used = named_rows(x);
     if (used == 0 && !first) return;
-    alignas(64) T rows[word_bits * panels * Tile<T>::width];
-    stage_rows<T, S, panels>(used, from, rows);
+    alignas(64) T rows[word_bits * parts * part_width<T>];
+    stage_rows<T, S, parts>(used, from, rows);
     if (x.values)
-        sparse_tile<T, S, panels, true>(x, rows, ahead, first, s);
+        sparse_tile<T, S, parts, true>(x, rows, ahead, first, s);
     else
-        sparse_tile<T, S, panels, false>(x, rows, ahead, first, s);
+        sparse_tile<T, S, parts, false>(x, rows, ahead, first, s);
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE
