@@ -154,7 +154,8 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
     const double cost = flops_of(p.block_rows + p.own_columns, p.block_cols, p.k) / tile_rate;
     return parallel(target, p.row_blocks * p.col_blocks, cost, [&](int64_t index, int thread) {
         const int64_t block = index % p.row_blocks, i = i0 + block * p.block_rows;
-        const int64_t j = index / p.row_blocks * p.block_cols, rows = rows_of(p, block);
+        const int64_t rows = rows_of(p, block), column_block = index / p.row_blocks;
+        const int64_t j = first_column(p, column_block);
         char* const own = scratch + static_cast<size_t>(thread) * p.scratch_bytes;
         const auto at = [&](size_t offset) { return reinterpret_cast<T*>(own + offset); };
         const Task<T, S> task = {
@@ -165,7 +166,7 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
             .rows = rows,
             .j0 = j0,
             .j = j,
-            .cols = min_of(p.block_cols, p.n - j),
+            .cols = first_column(p, column_block + 1) - j,
             .sums = {at(0), p.ld},
             .own = at(p.sums_bytes),
             .copies = {at(p.scratch_bytes - 2 * p.copy_bytes), at(p.scratch_bytes - p.copy_bytes)}};

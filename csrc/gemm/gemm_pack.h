@@ -39,9 +39,10 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
             for (int part = 0; part < vectors; ++part) {
                 const T* const first = at + part * lanes<T> * b.col_stride;
                 const int64_t there = whole ? lanes<T> : valid(part);
-                Vec<T> v[lanes<T>] = {};
-                for (int64_t j = 0; j < there; ++j)
-                    v[j] = load_lanes(first + j * b.col_stride, 1, depth) * scale;
+                Vec<T> v[lanes<T>];
+                for (int64_t j = 0; j < lanes<T>; ++j)
+                    v[j] = j < there ? load_lanes(first + j * b.col_stride, 1, depth) * scale
+                                     : Vec<T>{};
                 if (there > 0) transpose<T>(v);
                 for (int64_t i = 0; i < depth; ++i) store(out + i * width + part * lanes<T>, v[i]);
             }

@@ -76,9 +76,11 @@ struct Region {
     const T* data = nullptr;
     int64_t step = 0, steps = 0, next = 0, runs = 0, done = 0;
 
-    // Tiles of so many turns that find their parts one after the other.
+    // Tiles of so many turns that find their parts one after the other. The last of a run may leave
+    // a few lines: another would waste most of its turns on them.
     int64_t tiles(int64_t turns) const {
-        return runs > 0 && turns > 0 ? ceil_div(steps - done, turns) : INT64_MAX;
+        return runs > 0 && turns > 0 ? max_of((steps - done + turns - 1 - turns / 8) / turns, 1)
+                                     : INT64_MAX;
     }
 
     // For tiles of so many turns together; `idle` where there is no more.
@@ -86,7 +88,7 @@ struct Region {
         if (runs <= 0) return {idle, 0};
         const Strip<T> part = {data + done * step, step};
         done += turns;
-        if (done >= steps) done = 0, --runs, data += next;
+        if (done + turns / 8 >= steps) done = 0, --runs, data += next;
         return part;
     }
 };
@@ -111,7 +113,7 @@ static Region<T> panel_region(const Columns<T, T>& b, const PanelPart& x) {
         const T* const first = m.data + x.q * width * m.col_stride + x.k;
         const int64_t cols = min_of(width, m.cols - x.q * width);
         if (m.col_stride == x.depth) return packed_region(first, cols * x.depth);
-        return {first, line<T>, ceil_div(x.depth, line<T>), m.col_stride, cols};
+        return rows_region(first, m.col_stride, cols, x.depth);
     }
     const uint8_t* state = b.state(x);
     const bool in_place =

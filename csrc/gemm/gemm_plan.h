@@ -52,7 +52,7 @@ struct Plan {
     int64_t m, n, k;
     int64_t height;      // rows of an A panel
     int64_t block_rows;  // rows of a task, a multiple of height
-    int64_t block_cols;  // columns of a task, a multiple of 64
+    int64_t block_cols;  // columns of a task at most, a multiple of 64: see first_column
     int64_t row_blocks, col_blocks;
     int64_t shared_blocks;  // of rows, that are packed first, for all tasks
     int64_t ld;             // row stride of a block's sums, off the powers of two
@@ -88,17 +88,25 @@ static Cuts own_row_cuts(int64_t m, int64_t n, int64_t k, int threads) {
     return {rows, max_of(ceil_div(n, min_of(most, 2048)), 1)};
 }
 
+LW_INLINE int64_t words_of(int64_t cols) { return ceil_div(cols, 64); }
+
+// Where a block of columns begins: they are whole words, as many in each as can be.
+LW_INLINE int64_t first_column(const Plan& p, int64_t block) {
+    return min_of(words_of(p.n) * block / p.col_blocks * 64, p.n);
+}
+
 // The time that tasks of that size take, in elements of C. A block of rows that packs the columns
 // it reads needs that of ten rows more, a block of columns that of a few columns.
 template <class T>
 static int64_t time_of(const Cuts& cuts, int64_t m, int64_t n, bool packed_b, int threads) {
-    constexpr int64_t width = lanes<T>, beside = lanes<T> / 4;
+    constexpr int64_t beside = lanes<T> / 4;
     const int64_t rows = ceil_div(m, cuts.rows) + (packed_b ? 0 : 10);
-    const int64_t cols = round_up(ceil_div(n, cuts.cols), 64), blocks = ceil_div(n, cols);
-    const int64_t last = rows * (round_up(n - (blocks - 1) * cols, width) + beside);
-    const int64_t task = blocks > 1 ? rows * (cols + beside) : last;
-    const int64_t large = cuts.rows * max_of(blocks - 1, 1), small = blocks > 1 ? cuts.rows : 0;
-    return max_of(ceil_div(large, threads) * task, ceil_div(large * task + small * last, threads));
+    const int64_t words = words_of(n), blocks = min_of(cuts.cols, words), each = words / blocks;
+    const int64_t tasks = cuts.rows * blocks, large = cuts.rows * (words - blocks * each);
+    const auto time = [&](int64_t cols) { return rows * (min_of(cols, n) + beside); };
+    const int64_t all = cuts.rows * rows * (round_up(n, lanes<T>) + blocks * beside);
+    return max_of(max_of(ceil_div(tasks, threads) * time(each * 64), ceil_div(all, threads)),
+                  ceil_div(large, threads) * time(each * 64 + 64));
 }
 
 // Columns of a segment each; where that is few tasks, more of them, until they are small. Then
@@ -162,10 +170,10 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     const int64_t rows = max_of(ceil_div(m, cuts.rows), 1);
     p.height = ceil_div(rows, ceil_div(rows, max_height));
     p.block_rows = p.own_rows ? rows : round_up(rows, p.height);
-    p.block_cols = round_up(max_of(ceil_div(n, cuts.cols), 1), 64);
+    p.col_blocks = max_of(min_of(cuts.cols, words_of(n)), 1);
+    p.block_cols = max_of(ceil_div(words_of(n), p.col_blocks), 1) * 64;
     p.ld = p.block_cols + line<T>;
     p.row_blocks = ceil_div(m, p.block_rows);
-    p.col_blocks = ceil_div(n, p.block_cols);
     // Columns that one task alone reads it packs just before, if there is a task for every thread
     // or few rows, which need no packing as a rule.
     p.own_columns =
