@@ -8,8 +8,8 @@ from layerwise.reference import gemm as ref_gemm
 
 from . import bounds, harness
 
-# Rows, inputs, outputs.
-SHAPES = harness.shapes(3, others=(5, 21, 12))
+# Rows, inputs, outputs; the last have products of few columns.
+SHAPES = [*harness.shapes(3, others=(5, 21, 12)), (150, 33, 10), (150, 10, 33), (33, 10, 150)]
 PLANES = harness.shapes(2, others=(6, 21))
 
 

@@ -65,6 +65,26 @@ def test_a_product_of_few_rows_has_the_bits_of_one_of_many(native, dtype, rows, 
                 assert harness.same_bits(few, many[-rows:]), (n, order)
 
 
+@pytest.mark.parametrize("rows", [64, 131, 700])
+def test_a_product_of_few_columns_has_the_bits_of_one_of_many(native, dtype, rows, rng):
+    b, c = harness.real(rng, (300, 200), dtype), harness.real(rng, (rows, 200), dtype)
+    bias = harness.real(rng, 200, dtype)
+    for order_a, order_b in ("CC", "CF", "FC", "FF"):
+        a = np.asarray(harness.real(rng, (rows, 300), dtype), order=order_a)
+        b = np.asarray(b, order=order_b)
+        for epilogue in (
+            {},
+            {"bias": bias[::-1], "activation": "tanh", "alpha": -0.5},
+            {"c": c, "beta": -0.7, "activation": "relu"},
+            {"bias": bias, "c": c, "beta": 2.0},
+        ):
+            many = native.gemm(a, b, **epilogue)
+            for n in (1, 3, 10, 23, 48):
+                own = {name: epilogue[name][..., :n] for name in ("bias", "c") if name in epilogue}
+                few = native.gemm(a, b[:, :n], **epilogue | own, num_threads=2)
+                assert harness.same_bits(few, many[:, :n]), (n, order_a, order_b)
+
+
 def test_gemm_of_last_terms_only(backend, dtype):
     """Every k is seen: a product whose one non-zero term is the last."""
     for k in range(1, 70):
