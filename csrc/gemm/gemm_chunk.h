@@ -61,7 +61,11 @@ struct Task {
     Sums<T> sums;
     T* own;        // memory for own rows or columns
     T* copies[2];  // and for panels
+    bool dense;    // are the rows?
     int64_t in_place = columns_in_place<T>(p, cols);
+    // From one own panel to the next. Where each is packed, read and done with they share their
+    // memory, which stays in L2.
+    int64_t own_panel_k = dense && rows > max_low<T> ? 0 : p.k;
 
     S* own_columns() const { return reinterpret_cast<S*>(own); }
 
@@ -73,7 +77,7 @@ struct Task {
     void pack_columns(int64_t first, int64_t n, int64_t k0, int64_t k1) const {
         if (p.own_columns && first >= in_place)
             pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + first, n,
-                         own_columns() + first * p.k);
+                         own_columns() + first * own_panel_k);
     }
 
     void pack_panel(int64_t q, int64_t k0, int64_t k1) const {
@@ -87,7 +91,7 @@ struct Task {
     Columns<T, S> columns() const {
         Columns<T, S> found;
         found.panels.packed = p.own_columns ? own_columns() : b.panels + j * p.k;
-        found.panels.packed_k = p.k;
+        found.panels.packed_k = p.own_columns ? own_panel_k : p.k;
         found.copies[0] = copies[0], found.copies[1] = copies[1];
         if (in_place > 0) found.panels.leave_in(g.b.dense, j0 + j, in_place);
         if (in_place > 0 && b.states) {
@@ -158,6 +162,9 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const int64_t j = first_column(p, column_block);
         char* const own = scratch + static_cast<size_t>(thread) * p.scratch_bytes;
         const auto at = [&](size_t offset) { return reinterpret_cast<T*>(own + offset); };
+        T* const memory_for_own = at(p.sums_bytes);
+        const ABlock<T> a =
+            p.own_rows ? pack_a_block(g, p, i, rows, memory_for_own) : blocks[block];
         const Task<T, S> task = {
             .g = g,
             .p = p,
@@ -168,9 +175,9 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
             .j = j,
             .cols = first_column(p, column_block + 1) - j,
             .sums = {at(0), p.ld},
-            .own = at(p.sums_bytes),
-            .copies = {at(p.scratch_bytes - 2 * p.copy_bytes), at(p.scratch_bytes - p.copy_bytes)}};
-        const ABlock<T> a = p.own_rows ? pack_a_block(g, p, i, rows, task.own) : blocks[block];
+            .own = memory_for_own,
+            .copies = {at(p.scratch_bytes - 2 * p.copy_bytes), at(p.scratch_bytes - p.copy_bytes)},
+            .dense = a.panels != nullptr};
         task.run(a, ending, thread, team);
     });
 }
