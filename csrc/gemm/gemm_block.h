@@ -202,8 +202,8 @@ private:
     }
 };
 
-// Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of a panel's width. later(lines,
-// rows) is what to bring meanwhile, `rows` those of b that are read next.
+// Lines of a sparse operand against columns [j0, j1) of b, j0 a multiple of a panel's width.
+// later(lines, rows) is what to bring meanwhile, `rows` those of b that are read next.
 template <class T, class S, class Later>
 static void sparse_block(const SparseLines<T>& x, const Panels<T, S>& b, int64_t j0, int64_t j1,
                          const Sums<T>& s, const Later& later) {
@@ -223,8 +223,7 @@ static void sparse_block(const SparseLines<T>& x, const Panels<T, S>& b, int64_t
         for (int64_t c = 0; c < x.chunks; ++c) {
             const bool last = c + 1 == x.chunks;
             const SparseAhead<S> rows = rows_of(j, c);
-            const SparseAhead<S> next =
-                last ? rows_of(j + strip_width<T>, 0) : rows_of(j, c + 1);
+            const SparseAhead<S> next = last ? rows_of(j + strip_width<T>, 0) : rows_of(j, c + 1);
             sparse_strip<T, S>(parts, x.chunk(c), rows.parts, later(x.lines, next), c == 0,
                                s.at(0, j - j0));
         }

@@ -51,7 +51,8 @@ static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r)
 #pragma GCC unroll 16
-        for (int v = 0; v < vectors * panels; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
+        for (int v = 0; v < vectors * panels; ++v)
+            store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
 }
 
 // The same against one panel, whose columns are contiguous and `apart`: they are transposed in

@@ -7,9 +7,10 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// A tile is `height` rows by a few vectors. Sixteen registers hold 6 x 2 sums, two vectors of B and a
-// broadcast of A; thirty-two hold 6 x 4, with ten loads to a step of twelve cycles. 14 x 2 have more
-// sums, but sixteen loads to fourteen cycles, and Ice Lake does 1.13 loads of 512 bits a cycle.
+// A tile is `height` rows by a few vectors. Sixteen registers hold 6 x 2 sums, two vectors of B and
+// a broadcast of A; thirty-two hold 6 x 4, with ten loads to a step of twelve cycles. 14 x 2 have
+// more sums, but sixteen loads to fourteen cycles, and Ice Lake does 1.13 loads of 512 bits a
+// cycle.
 template <class T>
 struct Tile {
 #if LW_VECTOR_BYTES == 64
@@ -176,8 +177,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
 #pragma GCC unroll 16
         for (int r = 0; r < height; ++r)
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; ++v)
-                store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
+            for (int v = 0; v < vectors; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
         a.data += next_a, ahead.a.data += ahead.next_a;
         from = from.at(height, 0), to = to.at(height, 0);
     }
@@ -314,8 +314,7 @@ template <class T, class S, int parts = sparse_parts>
 static void sparse_strip(int64_t wanted, const SparseChunk<T>& x, const Strip<S>* from,
                          const SparseAhead<S>& ahead, bool first, const Sums<T>& s) {
     if constexpr (parts > 1)
-        if (wanted != parts)
-            return sparse_strip<T, S, parts - 1>(wanted, x, from, ahead, first, s);
+        if (wanted != parts) return sparse_strip<T, S, parts - 1>(wanted, x, from, ahead, first, s);
     const uint64_t used = named_rows(x);
     if (used == 0 && !first) return;
     alignas(64) T rows[word_bits * parts * part_width<T>];
