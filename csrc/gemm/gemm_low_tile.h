@@ -109,23 +109,23 @@ static LowTile<T> low_tile_from(bool first, bool in_place) {
 }
 
 // For low_panels(wanted) panels, or for one.
-template <class T, int height = max_low<T>>
+template <class T>
 static LowTile<T> low_tile_of(int64_t wanted, bool one_panel, bool first, bool in_place) {
-    if constexpr (height > 1)
-        if (wanted != height) return low_tile_of<T, height - 1>(wanted, one_panel, first, in_place);
-    return one_panel ? low_tile_from<T, height, 1>(first, in_place)
-                     : low_tile_from<T, height, low_panels<T>(height)>(first, in_place);
+    return visit_count<max_low<T>>(wanted, [&]<int height>() {
+        return one_panel ? low_tile_from<T, height, 1>(first, in_place)
+                         : low_tile_from<T, height, low_panels<T>(height)>(first, in_place);
+    });
 }
 
 template <class T>
 using AcrossTile = void (*)(int64_t depth, Strip<T> a, const T* columns, int64_t apart,
                             Sums<T> from, Sums<T> to);
 
-template <class T, int height = max_low<T>>
+template <class T>
 static AcrossTile<T> across_tile_of(int64_t wanted, bool first) {
-    if constexpr (height > 1)
-        if (wanted != height) return across_tile_of<T, height - 1>(wanted, first);
-    return first ? across_tile<T, height, true> : across_tile<T, height, false>;
+    return visit_count<max_low<T>>(wanted, [&]<int height>() {
+        return first ? across_tile<T, height, true> : across_tile<T, height, false>;
+    });
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

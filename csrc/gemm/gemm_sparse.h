@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/operand.h"
-#include "gemm/gemm_tile.h"
+#include "gemm/gemm_sparse_tile.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
