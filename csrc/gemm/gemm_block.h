@@ -160,12 +160,13 @@ private:
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
             const bool packs = r == 0 && panel.room.data;
             if (copying && tile == copiers) copied = begin_copy(b, visit.next, panel.columns.data);
-            const bool copies = copied.left > 0;
+            // The next depth block may be shorter: what no tile has turns for is copied at the end.
+            const bool copies = turns > 0 && copied.left >= turns;
             // How many tiles are alike from here on.
             n = packs || height < p.height ? 1 : rows / p.height - tile;
             if (end) n = min_of(n, ended_tiles);
             if (copying && tile < copiers) n = min_of(n, copiers - tile);
-            if (!copies) n = min_of(n, next_b.tiles(turns));
+            n = min_of(n, copies ? copied.left / turns : next_b.tiles(turns));
             if (p.own_rows) n = min_of(n, later.tiles(turns));
             const bool last = tile + n == tiles;
             const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;

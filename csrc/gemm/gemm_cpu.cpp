@@ -1,7 +1,8 @@
 // gemm on the CPU: blocks of C as independent tasks. B is packed before them, or where its rows are
 // contiguous by tiles as they go (sparse blocks read it where it is); where there are few rows,
 // each task packs the columns of B that it reads, where there are many, the rows of A. Where B is
-// sparse and A is not, C' = B' A' is computed and transposed block by block.
+// sparse and A is not, C' = B' A' is computed and transposed block by block; where C has few columns
+// and many rows, it is computed as a product of few rows.
 #include "gemm/gemm.h"
 
 #include "gemm/gemm_chunk.h"
@@ -158,8 +159,8 @@ static Status run_planned(const GemmArgs<T>& g, double density, const Target& ta
     return run_plan<T, T>(g, p, target);
 }
 
-// Are there so few columns that most of a panel would be zeros, and rows enough for panels of
-// their own? Then C' = B' A' is computed: twice as fast at 10 columns.
+// Are there so few columns that much of a panel would be zeros, and rows enough for panels? Then
+// C' = B' A' is computed: twice as fast at 10 columns.
 template <class T>
 static bool is_narrow(int64_t m, int64_t n) {
     constexpr int64_t width = Tile<T>::width;

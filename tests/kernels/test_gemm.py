@@ -42,6 +42,16 @@ def test_gemm_equals_the_oracle_across_blocks_of_rows_and_columns(backend, dtype
         _check(backend.gemm(a, b, bias=bias), a, b, bias=bias, dtype=dtype, case=(m, n, k))
 
 
+# Blocks of k of which the last is shorter than a tile copies rows for: by one, or by several.
+@pytest.mark.parametrize("k", [511, 1023, 1026, 2047, 4095])
+@pytest.mark.parametrize("rows", [90, 600])  # each task copies panels of its own, or for all
+def test_gemm_equals_the_oracle_where_blocks_of_k_are_uneven(native, dtype, rows, k, rng):
+    a = harness.real(rng, (rows, k), dtype)
+    b = np.full((k + 9, 150), np.nan, dtype)[:k, :140]
+    b[...] = harness.real(rng, (k, 140), dtype)
+    _check(native.gemm(a, b, num_threads=2), a, b, dtype=dtype, case=(rows, k))
+
+
 @pytest.mark.parametrize("layout", ["C", "F"])
 @pytest.mark.parametrize("sparse_rows", [0, 130, 611])
 def test_a_row_of_a_product_is_the_same_among_many_and_few(native, dtype, layout, sparse_rows, rng):
@@ -176,7 +186,7 @@ def test_gemm_takes_every_form_of_csr(backend, dtype, stored, rng):
 @pytest.mark.parametrize("beta", [0.0, 1.0, -0.7])
 @pytest.mark.parametrize("alpha", [1.0, -1.0, 0.3, 0.0])
 def test_gemm_epilogue_equals_the_oracle(backend, dtype, activation, alpha, beta, bias, rng):
-    for m, n, k in [(9, 31, 17), (6, 13, 0)]:
+    for m, n, k in [(9, 31, 17), (6, 13, 0), (70, 13, 0)]:
         a, b, c, d = (harness.real(rng, s, dtype) for s in [(m, k), (k, n), (m, n), n])
         epilogue = {"alpha": float(dtype(alpha)), "beta": float(dtype(beta))}
         epilogue |= {"activation": activation, "bias": d if bias else None}
@@ -282,8 +292,8 @@ def test_gemm_accumulates_in_place(backend, dtype, rng):
 
 
 def test_gemm_under_a_workspace_bound_gives_the_same_bits(native, dtype, rng):
-    for m in (150, 1030):
-        a, b = harness.real(rng, (m, 300), dtype), harness.real(rng, (300, 520), dtype)
+    for m, n in [(1030, 20), (150, 520), (1030, 520)]:
+        a, b = harness.real(rng, (m, 300), dtype), harness.real(rng, (300, n), dtype)
         free = native.gemm(a, b)
         for bound in (4 << 20, 1 << 20):
             assert harness.same_bits(native.gemm(a, b, max_workspace=bound), free)
