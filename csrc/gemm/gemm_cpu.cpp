@@ -1,8 +1,8 @@
 // gemm on the CPU: blocks of C as independent tasks. B is packed before them, or where its rows are
 // contiguous by tiles as they go (sparse blocks read it where it is); where there are few rows,
 // each task packs the columns of B that it reads, where there are many, the rows of A. Where B is
-// sparse and A is not, C' = B' A' is computed and transposed block by block; where C has few columns
-// and many rows, it is computed as a product of few rows.
+// sparse and A is not, C' = B' A' is computed and transposed block by block; where C has few
+// columns and many rows, it is computed as a product of few rows.
 #include "gemm/gemm.h"
 
 #include "gemm/gemm_chunk.h"

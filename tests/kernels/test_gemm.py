@@ -326,6 +326,24 @@ def test_gemm_at_random_shapes_layouts_and_encodings(backend, dtype, rng):
         _check(got, a, b, bias=bias, dtype=dtype, case=(m, n, k, encodings))
 
 
+# Of integers every sum is exact: float64 NumPy, its BLAS included, is the oracle. Half of the sizes
+# are a few off a power of two, where blocks end unevenly.
+def test_gemm_at_random_sizes_of_several_blocks(native, dtype, rng):
+    def size(most):
+        if rng.random() < 0.5:
+            return int(np.exp(rng.uniform(0, np.log(most))))
+        return max(1, min(most, int(2 ** rng.integers(0, 14)) + int(rng.integers(-9, 10))))
+
+    for _ in range(100):
+        m, n, k = size(2000), size(500), size(5000)
+        a, b = (rng.integers(-8, 9, shape).astype(dtype) for shape in [(m, k), (k, n)])
+        given_a, given_b = (harness.lay_out(x, rng.choice(harness.LAYOUTS)) for x in (a, b))
+        threads = int(rng.integers(1, 4))
+        got = native.gemm(given_a, given_b, num_threads=threads)
+        expected = a.astype(np.float64) @ b.astype(np.float64)
+        assert np.array_equal(got, expected), (m, n, k, threads)
+
+
 def test_gemm_is_linear(backend, dtype, rng):
     """(A1 + A2) B = A1 B + A2 B, exactly, for small integers."""
     a1, a2, b = (rng.integers(-8, 9, s).astype(dtype) for s in [(23, 140), (23, 140), (140, 37)])
