@@ -80,7 +80,7 @@ private:
         const int64_t panels = ceil_div(cols, width);
         const bool last = next.k <= d.k;
         if constexpr (sizeof(S) == sizeof(T))
-            if (rows <= max_low<T>) return run_low(d, last, strips);
+            if (rows <= max_low<T> && rows <= p.height) return run_low(d, last, strips);
         for (int64_t done = 0; done < panels; ++done) {
             const bool goes_on = !last || done + 1 < panels;
             Visit visit = {d, done + 1 < panels ? d : next, next.k, done, last, goes_on};
@@ -100,7 +100,8 @@ private:
         for (int64_t q = 0, n = 0; q < panels; q += n) {
             const int64_t col = q * width;
             const bool packed = b.panels.is_packed(col);
-            const bool across = packed && b.source.data && col + width <= cols;
+            const bool across =
+                rows <= max_across<T> && packed && b.source.data && col + width <= cols;
             const int64_t alike =
                 min_of(q < in_place ? in_place : panels, q < ending ? ending : panels);
             n = across || q + low_panels<T>(rows) > alike ? 1 : low_panels<T>(rows);

@@ -65,7 +65,7 @@ struct Task {
     int64_t in_place = columns_in_place<T>(p, cols);
     // From one own panel to the next. Where each is packed, read and done with they share their
     // memory, which stays in L2.
-    int64_t own_panel_k = dense && rows > max_low<T> ? 0 : p.k;
+    int64_t own_panel_k = dense && low_panels<T>(rows) <= 1 ? 0 : p.k;
 
     S* own_columns() const { return reinterpret_cast<S*>(own); }
 

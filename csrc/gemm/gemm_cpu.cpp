@@ -16,7 +16,7 @@ static double density_of_a(const GemmArgs<T>& g) {
     if (operand_cols(g.a_tail) > 0) return 1;
     if (g.a.encoding != Encoding::dense) return 0;
     // Few rows read columns of B as they lie, where sparse ones need them packed.
-    if (operand_rows(g.a) <= max_low<T> && g.b.encoding == Encoding::dense && !g.packed_b &&
+    if (operand_rows(g.a) <= max_across<T> && g.b.encoding == Encoding::dense && !g.packed_b &&
         has_rows_only(transposed(g.b.dense)))
         return 1;
     return has_dense_rows(g.a) ? sampled_density(g.a, 0, operand_rows(g.a)) : 1;

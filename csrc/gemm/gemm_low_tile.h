@@ -6,8 +6,13 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
+// Columns of B that lie one after the other are transposed in registers for so many rows at most.
 template <class T>
-constexpr int max_low = Tile<T>::max_height / 2;
+constexpr int max_across = Tile<T>::max_height / 2;
+// Rows of B are read where they lie for so many: a single tile of four vectors is wide enough, and
+// no other would read a copy.
+template <class T>
+constexpr int max_low = Tile<T>::vectors >= 4 ? Tile<T>::max_height : max_across<T>;
 
 // As many panels as there are registers for, if not more than make a sum's steps overlap.
 template <class T>
@@ -123,7 +128,7 @@ using AcrossTile = void (*)(int64_t depth, Strip<T> a, const T* columns, int64_t
 
 template <class T>
 static AcrossTile<T> across_tile_of(int64_t wanted, bool first) {
-    return visit_count<max_low<T>>(wanted, [&]<int height>() {
+    return visit_count<max_across<T>>(wanted, [&]<int height>() {
         return first ? across_tile<T, height, true> : across_tile<T, height, false>;
     });
 }

@@ -200,7 +200,8 @@ using DenseTiles = void (*)(int64_t count, int64_t depth, Strip<T> a, int64_t ne
 template <class T, int height, bool first, int vectors = Tile<T>::vectors>
 static DenseTiles<T> dense_tiles_from(int64_t cols, Source source) {
     if constexpr (vectors > 1)
-        if (cols <= vectors / 2 * lanes<T> && source <= Source::b_packed)
+        if (cols <= vectors / 2 * lanes<T> &&
+            (source == Source::packed || source == Source::b_packed))
             return dense_tiles_from<T, height, first, vectors / 2>(cols, source);
     if (source == Source::packed) return dense_tiles<T, height, vectors, first, Source::packed>;
     if constexpr (vectors == Tile<T>::vectors) {

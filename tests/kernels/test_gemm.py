@@ -63,7 +63,7 @@ def test_a_row_of_a_product_is_the_same_among_many_and_few(native, dtype, layout
         assert harness.same_bits(many[rows], native.gemm(a[rows], b))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 6, 7])
 def test_a_product_of_few_rows_has_the_bits_of_one_of_many(native, dtype, rows, rng):
     a = harness.real(rng, (40, 300), dtype)
     for n in (5, 16, 101, 261):
@@ -73,6 +73,15 @@ def test_a_product_of_few_rows_has_the_bits_of_one_of_many(native, dtype, rows, 
             for order in "CF":
                 few = native.gemm(a[-rows:], np.asarray(b, order=order), **epilogue)
                 assert harness.same_bits(few, many[-rows:]), (n, order)
+
+
+def test_the_last_block_of_rows_may_be_of_few(native, dtype, rng):
+    a, b = harness.real(rng, (40, 4600), dtype), harness.real(rng, (4600, 8), dtype)
+    many = native.gemm(a, b, num_threads=1)
+    for rows in range(1, 41):
+        for threads in (2, 3, 5):
+            few = native.gemm(a[:rows], b, num_threads=threads)
+            assert harness.same_bits(few, many[:rows]), (rows, threads)
 
 
 @pytest.mark.parametrize("rows", [64, 131, 700])
