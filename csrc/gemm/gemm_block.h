@@ -105,20 +105,19 @@ private:
             const int64_t alike =
                 min_of(q < in_place ? in_place : panels, q < ending ? ending : panels);
             n = across || q + low_panels<T>(rows) > alike ? 1 : low_panels<T>(rows);
-            const Sums<T> from = sums.at(0, col);
+            const Sums<T> grown = sums.at(0, col), from = d.k > 0 ? grown : no_sums<T>();
             const TileEnd<T>* const end = q < ending ? result.tiles : nullptr;
             const Sums<T> to = end          ? Sums<T>{own, n * width}
                                : q < ending ? result.sums.at(0, col)
-                                            : from;
+                                            : grown;
             if (across) {
                 const Matrix<const T>& x = b.source;
-                across_tile_of<T>(rows, d.k == 0)(d.depth, lines, x.data + col * x.col_stride + d.k,
-                                                  x.col_stride, from, to);
+                across_tile_of<T>(rows)(d.depth, lines, x.data + col * x.col_stride + d.k,
+                                        x.col_stride, from, to);
             } else {
                 for (int64_t i = q; i < q + n; ++i) task.pack_panel(i, d.k, d.k + d.depth);
-                low_tile_of<T>(rows, n == 1, d.k == 0, !packed)(
-                    d.depth, lines, b.panels.at(col, width, d.k), b.panels.apart(col, width), from,
-                    to);
+                low_tile_of<T>(rows, n == 1, !packed)(d.depth, lines, b.panels.at(col, width, d.k),
+                                                      b.panels.apart(col, width), from, to);
             }
             if (end) end->take(0, rows, col, min_of(n * width, cols - col), to);
         }
@@ -188,9 +187,9 @@ private:
                                   : copies              ? Source::copying
                                   : strips.is_packed(r) ? Source::packed
                                                         : Source::b_packed;
-            dense_tiles_of<T>(height, cols - x.q * width, x.k == 0, source)(
+            dense_tiles_of<T>(height, cols - x.q * width, source, x.k == 0)(
                 n, x.depth, strips.at(r, height, x.k), next_a,
-                packs ? panel.in_place : panel.columns, from.at(r, 0),
+                packs ? panel.in_place : panel.columns, x.k > 0 ? from.at(r, 0) : no_sums<T>(),
                 end ? Sums<T>{own, width} : to.at(r, 0), ahead,
                 copies ? copied.to : panel.room.data);
             if (copies) copied.pass(n * turns);

@@ -24,17 +24,13 @@ constexpr int low_panels(int64_t height) {
 
 // As dense_tiles, one tile against `panels` panels of B that are `apart`; in_place: B is not
 // packed, and each step asks for the rows that are needed some steps later.
-template <class T, int height, int panels, bool first, bool in_place>
+template <class T, int height, int panels, bool in_place>
 static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<T> from,
                      Sums<T> to) {
     constexpr int64_t width = Tile<T>::width;
     constexpr int vectors = Tile<T>::vectors;
     Vec<T> sum[height][vectors * panels];
-#pragma GCC unroll 16
-    for (int r = 0; r < height; ++r)
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors * panels; ++v)
-            sum[r][v] = first ? Vec<T>{} : load(from.data + r * from.ld + v * lanes<T>);
+    begin_sums<T>(sum, from);
     for (; depth > 0; --depth) {
 #pragma GCC unroll 8
         for (int p = 0; p < panels; ++p) {
@@ -53,25 +49,17 @@ static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<
         }
         a.data += a.step, b.data += in_place ? b.step : width;
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < height; ++r)
-#pragma GCC unroll 16
-        for (int v = 0; v < vectors * panels; ++v)
-            store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
+    end_sums<T>(sum, to);
 }
 
 // The same against one panel, whose columns are contiguous and `apart`: they are transposed in
 // registers, where packing would write them out to be read once.
-template <class T, int height, bool first>
+template <class T, int height>
 static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apart, Sums<T> from,
                         Sums<T> to) {
     constexpr int vectors = Tile<T>::vectors;
     Vec<T> sum[height][vectors];
-#pragma GCC unroll 16
-    for (int r = 0; r < height; ++r)
-#pragma GCC unroll 4
-        for (int part = 0; part < vectors; ++part)
-            sum[r][part] = first ? Vec<T>{} : load(from.data + r * from.ld + part * lanes<T>);
+    begin_sums<T>(sum, from);
     const auto block = [&]<bool whole>(int64_t steps) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int part = 0; part < vectors; ++part) {
@@ -93,11 +81,7 @@ static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apa
     };
     for (; depth >= lanes<T>; depth -= lanes<T>) block.template operator()<true>(lanes<T>);
     if (depth > 0) block.template operator()<false>(depth);
-#pragma GCC unroll 16
-    for (int r = 0; r < height; ++r)
-#pragma GCC unroll 4
-        for (int part = 0; part < vectors; ++part)
-            store(to.data + r * to.ld + part * lanes<T>, sum[r][part]);
+    end_sums<T>(sum, to);
 }
 
 template <class T>
@@ -105,20 +89,16 @@ using LowTile = void (*)(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, S
                          Sums<T> to);
 
 template <class T, int height, int panels>
-static LowTile<T> low_tile_from(bool first, bool in_place) {
-    if (first)
-        return in_place ? low_tile<T, height, panels, true, true>
-                        : low_tile<T, height, panels, true, false>;
-    return in_place ? low_tile<T, height, panels, false, true>
-                    : low_tile<T, height, panels, false, false>;
+static LowTile<T> low_tile_from(bool in_place) {
+    return in_place ? low_tile<T, height, panels, true> : low_tile<T, height, panels, false>;
 }
 
 // For low_panels(wanted) panels, or for one.
 template <class T>
-static LowTile<T> low_tile_of(int64_t wanted, bool one_panel, bool first, bool in_place) {
+static LowTile<T> low_tile_of(int64_t wanted, bool one_panel, bool in_place) {
     return visit_count<max_low<T>>(wanted, [&]<int height>() {
-        return one_panel ? low_tile_from<T, height, 1>(first, in_place)
-                         : low_tile_from<T, height, low_panels<T>(height)>(first, in_place);
+        return one_panel ? low_tile_from<T, height, 1>(in_place)
+                         : low_tile_from<T, height, low_panels<T>(height)>(in_place);
     });
 }
 
@@ -127,10 +107,8 @@ using AcrossTile = void (*)(int64_t depth, Strip<T> a, const T* columns, int64_t
                             Sums<T> from, Sums<T> to);
 
 template <class T>
-static AcrossTile<T> across_tile_of(int64_t wanted, bool first) {
-    return visit_count<max_across<T>>(wanted, [&]<int height>() {
-        return first ? across_tile<T, height, true> : across_tile<T, height, false>;
-    });
+static AcrossTile<T> across_tile_of(int64_t wanted) {
+    return visit_count<max_across<T>>(wanted, []<int height>() { return across_tile<T, height>; });
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

@@ -21,10 +21,12 @@ struct Tile {
     static constexpr int max_height = 6, vectors = 2;
 #endif
     static constexpr int64_t width = vectors * lanes<T>;
-    // A depth block of a B panel is 64 KiB: it streams from L2 as fast as the tile eats it, and the
-    // longer the block the less the start and end of a tile cost. 32 KiB: 5% slower from 700 to
-    // 2048 a side on Zen 3; 16 KiB, which stay in L1: 9%; 128 KiB: the same.
-    static constexpr int64_t depth = 65536 / (width * sizeof(T));
+    // A depth block of a B panel streams from L2 as fast as the tile eats it, and the longer the
+    // block the less the start and end of a tile cost, and sums that wait for the next one. 64 KiB;
+    // 32: 5% slower from 700 to 2048 a side on Zen 3; 16, which stay in L1: 9%; 128: the same.
+    // Where L2 has a MiB or more, 128 for float: 2 to 6% faster than 64 (Ice Lake).
+    static constexpr int64_t depth =
+        (LW_VECTOR_BYTES == 64 ? 2048 : 65536 / width) / static_cast<int64_t>(sizeof(T));
 };
 // Rounded values, which tiles of float32 read.
 template <>
@@ -75,6 +77,32 @@ struct Sums {
     Sums at(int64_t row, int64_t col) const { return {data + row * ld + col, ld}; }
 };
 
+// Where sums begin that have none yet, whatever the tile.
+template <class T>
+alignas(64) static constexpr T zeros[16 * lanes<T>] = {};
+template <class T>
+LW_INLINE Sums<T> no_sums() {
+    return {const_cast<T*>(zeros<T>), 0};
+}
+
+// first: `from` is known to be no_sums(), and not read.
+template <class T, bool first = false, int height, int vectors>
+LW_INLINE void begin_sums(Vec<T> (&sum)[height][vectors], const Sums<T>& from) {
+#pragma GCC unroll 16
+    for (int r = 0; r < height; ++r)
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; ++v)
+            sum[r][v] = first ? Vec<T>{} : load(from.data + r * from.ld + v * lanes<T>);
+}
+
+template <class T, int height, int vectors>
+LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to) {
+#pragma GCC unroll 16
+    for (int r = 0; r < height; ++r)
+#pragma GCC unroll 16
+        for (int v = 0; v < vectors; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
+}
+
 // Where a tile's operands lie.
 enum class Source : uint8_t {
     packed,    // both; constant steps: 4 to 10% faster where tiles are low (v3)
@@ -93,11 +121,11 @@ LW_INLINE void copy_vectors(const T* from, T* to) {
     for (int i = 0; i < Tile<T>::vectors; ++i) store(to + i * lanes<T>, v[i]);
 }
 
-// Tiles one below the other: to (height, width) = a b over one depth block, or from + a b where not
-// the first; depth > 0. The next tile's rows of A begin at next_a; rows ahead.from and ahead.to are
-// for what follows the last tile, since each brings those of the one below. One call for all that
-// are alike: to begin and end a call takes a twelfth of a tile of 100 steps.
-template <class T, int height, int vectors, bool first, Source source>
+// Tiles one below the other: to (height, width) = from + a b over one depth block; depth > 0. The
+// next tile's rows of A begin at next_a; rows ahead.from and ahead.to are for what follows the last
+// tile, since each brings those of the one below. One call for all that are alike: to begin and end
+// a call takes a twelfth of a tile of 100 steps.
+template <class T, int height, int vectors, Source source, bool first = false>
 static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
                         Sums<T> from, Sums<T> to, const Ahead<T>& later, T* copy) {
     constexpr bool packs = source == Source::in_place, copies = source == Source::copying;
@@ -107,11 +135,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
     Ahead<T> ahead = later;
     for (; count > 0; --count) {
         Vec<T> sum[height][vectors];
-#pragma GCC unroll 16
-        for (int r = 0; r < height; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; ++v)
-                sum[r][v] = first ? Vec<T>{} : load(from.data + r * from.ld + v * lanes<T>);
+        begin_sums<T, first>(sum, from);
         const T *x = a.data, *y = b.data;
         const auto step = [&]() __attribute__((always_inline)) {
             Vec<T> row[vectors];
@@ -154,7 +178,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
         };
         if (!later.rows_go_on) {
             const bool last = count == 1;
-            if (last || !first) ahead.from = last ? later.from : below(from);
+            if (last || from.ld > 0) ahead.from = last ? later.from : below(from);
             ahead.to = last ? later.to : below(to);
         }
         const auto bring_row = [&]() __attribute__((always_inline)) {
@@ -182,10 +206,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             } while (--n > 0);
         }
         for (int64_t n = depth % steps_per_turn; n > 0; --n) step();
-#pragma GCC unroll 16
-        for (int r = 0; r < height; ++r)
-#pragma GCC unroll 4
-            for (int v = 0; v < vectors; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
+        end_sums<T>(sum, to);
         a.data += next_a, ahead.a.data += ahead.next_a;
         from = from.at(height, 0), to = to.at(height, 0);
     }
@@ -196,29 +217,28 @@ using DenseTiles = void (*)(int64_t count, int64_t depth, Strip<T> a, int64_t ne
                             Sums<T> from, Sums<T> to, const Ahead<T>& ahead, T* copy);
 
 // Of a panel that is not full as many vectors as it has, up to the next power of two; those that
-// copy or that read it in place are full.
-template <class T, int height, bool first, int vectors = Tile<T>::vectors>
-static DenseTiles<T> dense_tiles_from(int64_t cols, Source source) {
+// copy or that read it in place are full. Most tiles are packed: where they are `first`, to load no
+// zeros is 3% at 100 k.
+template <class T, int height, int vectors = Tile<T>::vectors>
+static DenseTiles<T> dense_tiles_from(int64_t cols, Source source, bool first) {
     if constexpr (vectors > 1)
         if (cols <= vectors / 2 * lanes<T> &&
             (source == Source::packed || source == Source::b_packed))
-            return dense_tiles_from<T, height, first, vectors / 2>(cols, source);
-    if (source == Source::packed) return dense_tiles<T, height, vectors, first, Source::packed>;
+            return dense_tiles_from<T, height, vectors / 2>(cols, source, first);
+    if (source == Source::packed)
+        return first ? dense_tiles<T, height, vectors, Source::packed, true>
+                     : dense_tiles<T, height, vectors, Source::packed>;
     if constexpr (vectors == Tile<T>::vectors) {
-        if (source == Source::copying)
-            return dense_tiles<T, height, vectors, first, Source::copying>;
-        if (source == Source::in_place)
-            return dense_tiles<T, height, vectors, first, Source::in_place>;
+        if (source == Source::copying) return dense_tiles<T, height, vectors, Source::copying>;
+        if (source == Source::in_place) return dense_tiles<T, height, vectors, Source::in_place>;
     }
-    return dense_tiles<T, height, vectors, first, Source::b_packed>;
+    return dense_tiles<T, height, vectors, Source::b_packed>;
 }
 
 template <class T>
-static DenseTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, bool first, Source source) {
-    return visit_count<Tile<T>::max_height>(wanted, [&]<int height>() {
-        return first ? dense_tiles_from<T, height, true>(cols, source)
-                     : dense_tiles_from<T, height, false>(cols, source);
-    });
+static DenseTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first) {
+    return visit_count<Tile<T>::max_height>(
+        wanted, [&]<int height>() { return dense_tiles_from<T, height>(cols, source, first); });
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE
