@@ -19,7 +19,7 @@ constexpr double min_team_flops = 5e4 * tile_rate;
 // Rows of a block that is packed as panels: so many at most, and where it is cut for more tasks so
 // many at least.
 template <class T>
-constexpr int64_t most_rows = LW_VECTOR_BYTES == 64 ? 240 : 20 * Tile<T>::max_height;
+constexpr int64_t most_rows = LW_VECTOR_BYTES == 64 ? 256 : 20 * Tile<T>::max_height;
 template <class T>
 constexpr int64_t least_rows = most_rows<T> * 2 / 5;
 
@@ -83,7 +83,8 @@ struct Cuts {
 template <class T>
 static Cuts own_row_cuts(int64_t m, int64_t n, int64_t k, int threads) {
     int64_t rows = round_up(ceil_div(m, most_rows<T>), threads);
-    while (rows < 4 * threads && m / (rows + threads) >= least_rows<T>) rows += threads;
+    const int64_t enough = threads > 1 ? 4 * threads : 1;
+    while (rows < enough && m / (rows + threads) >= least_rows<T>) rows += threads;
     const int64_t most = max_of((int64_t(1) << 24) / max_of(k, 1), max_segment);
     return {rows, max_of(ceil_div(n, min_of(most, 2048)), 1)};
 }
@@ -163,7 +164,8 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     // A block of rows that stays in L2 while B and C pass by: its copy is never read from further
     // away. 2 to 5% at 1024^3 and 2048^3, 11% at (10000,500,784); where blocks are lower they read
     // B too often: 2% slower at v3.
-    p.own_rows = dense_a && most_rows<T> >= 240 && m >= 2 * threads * least_rows<T>;
+    p.own_rows = dense_a && LW_VECTOR_BYTES == 64 && m >= 2 * threads * least_rows<T> &&
+                 (threads > 1 || m > most_rows<T>);
     const Cuts cuts = p.own_rows ? own_row_cuts<T>(m, n, k, threads)
                       : dense_a  ? shared_cuts<T>(m, n, k, packed_b, threads)
                                  : sparse_cuts<T>(m, n, threads);

@@ -353,6 +353,18 @@ def test_gemm_at_random_sizes_of_several_blocks(native, dtype, rng):
         assert np.array_equal(got, expected), (m, n, k, threads)
 
 
+# What a task packs for itself, rows or columns, depends on how many blocks there are a thread.
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_gemm_of_about_a_block_of_rows(native, dtype, layout, threads, rng):
+    a, b = rng.integers(-8, 9, (780, 1100)).astype(dtype), rng.integers(-8, 9, (1100, 190))
+    given = np.asarray(b, dtype, order=layout)
+    expected = a.astype(np.float64) @ b
+    for rows in (96, 120, 190, 210, 246, 256, 257, 384, 420, 512, 620, 768, 780):
+        got = native.gemm(a[:rows], given, num_threads=threads)
+        assert np.array_equal(got, expected[:rows]), rows
+
+
 def test_gemm_is_linear(backend, dtype, rng):
     """(A1 + A2) B = A1 B + A2 B, exactly, for small integers."""
     a1, a2, b = (rng.integers(-8, 9, s).astype(dtype) for s in [(23, 140), (23, 140), (140, 37)])
