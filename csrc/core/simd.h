@@ -363,14 +363,48 @@ LW_INLINE void exchange(V& x, V& y, Indices<i...>) {
     y = high;
 }
 
+// x and y become the lower and the upper halves of their quads (16 bytes), in turn `size` lanes of
+// x and of y: one instruction each, where exchange() takes a table in a register.
+template <int quad, int size, class V, int... i>
+LW_INLINE void interleave_quads(V& x, V& y, Indices<i...>) {
+    constexpr int n = sizeof...(i);
+    const V low = __builtin_shufflevector(
+        x, y, (i / quad * quad + i % quad / (2 * size) * size + i % size + i / size % 2 * n)...);
+    y = __builtin_shufflevector(x, y,
+                                (i / quad * quad + i % quad / (2 * size) * size + i % size +
+                                 i / size % 2 * n + quad / 2)...);
+    x = low;
+}
+
+// Each quad by as many rows.
+template <class T>
+LW_INLINE void transpose_quads(Vec<T>* v) {
+    constexpr int quad = 16 / sizeof(T);
+    constexpr typename MakeIndices<static_cast<int>(lanes<T>)>::Type all;
+    interleave_quads<quad, 1>(v[0], v[1], all);
+    if constexpr (quad == 4) {
+        interleave_quads<quad, 1>(v[2], v[3], all);
+        interleave_quads<quad, 2>(v[0], v[2], all);
+        interleave_quads<quad, 2>(v[1], v[3], all);
+        const Vec<T> second = v[2];
+        v[2] = v[1], v[1] = second;
+    }
+}
+
 template <class T, int rows, int step>
 LW_INLINE void transpose_step(Vec<T>* v) {
+    constexpr int quad = 16 / sizeof(T);
+    if constexpr (step >= quad || rows < quad) {
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i)
-        if (!(i & step))
-            exchange<step>(v[i], v[i + step],
-                           typename MakeIndices<static_cast<int>(lanes<T>)>::Type{});
-    if constexpr (step > 1) transpose_step<T, rows, step / 2>(v);
+        for (int i = 0; i < rows; ++i)
+            if (!(i & step))
+                exchange<step>(v[i], v[i + step],
+                               typename MakeIndices<static_cast<int>(lanes<T>)>::Type{});
+        if constexpr (step > 1) transpose_step<T, rows, step / 2>(v);
+    } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i += quad) transpose_quads<T>(v + i);
+    }
 }
 
 // Each block of rows x rows, lanes / rows of them side by side.
