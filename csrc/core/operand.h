@@ -97,16 +97,19 @@ LW_INLINE T element(const Operand<T>& x, int64_t i, int64_t j) {
 }
 
 #ifndef __CUDACC__
-// The low `width` bits of word as zeros and ones.
+// The lowest bits of word as zeros and ones, one a lane.
+template <class T>
+LW_INLINE Vec<T> bit_lanes(uint64_t word) {
+    using Word = typename IntOf<T>::Unsigned;
+    UintVec<T> lane;
+    for (int64_t j = 0; j < lanes<T>; ++j) lane[j] = Word(1) << j;
+    const IntVec<T> on = (splat(static_cast<Word>(word)) & lane) != UintVec<T>{};
+    return select<T>(on, splat<T>(T(1)), Vec<T>{});
+}
+
 template <class T>
 LW_INLINE void expand_bits(uint64_t word, int64_t width, T* out) {
-    UintVec<T> lane;
-    for (int64_t j = 0; j < lanes<T>; ++j) lane[j] = typename IntOf<T>::Unsigned(1) << j;
-    for (int64_t j = 0; j < width; j += lanes<T>) {
-        const auto low = static_cast<typename IntOf<T>::Unsigned>(word >> j);
-        const IntVec<T> on = (splat(low) & lane) != UintVec<T>{};
-        store(out + j, select<T>(on, splat<T>(T(1)), Vec<T>{}));
-    }
+    for (int64_t j = 0; j < width; j += lanes<T>) store(out + j, bit_lanes<T>(word >> j));
 }
 #endif
 

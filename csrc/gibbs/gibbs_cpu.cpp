@@ -8,7 +8,11 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// Sums of columns [j0, j0 + n) of x, n <= 64, j0 a multiple of 64: each one chain over the rows.
+// Of a task: long runs of each row, which memory brings sooner than short ones pages apart.
+constexpr int64_t columns_per_task = 256;
+
+// Sums of columns [j0, j0 + n) of x, at most a task's, j0 a multiple of 64: each one chain over the
+// rows.
 template <class T>
 static void column_sums(const Operand<T>& x, int64_t j0, int64_t n, T* sums) {
     for (int64_t j = 0; j < round_up(n, lanes<T>); ++j) sums[j] = T(0);
@@ -18,9 +22,9 @@ static void column_sums(const Operand<T>& x, int64_t j0, int64_t n, T* sums) {
                  e < x.csr.indptr[i + 1] && x.csr.indices[e] < j0 + n; ++e)
                 sums[x.csr.indices[e] - j0] += csr_value(x.csr, e);
         } else if (x.encoding == Encoding::bits) {
-            alignas(64) T row[64];
-            expand_bits(x.bits.words[i * x.bits.row_stride + j0 / 64], 64, row);
-            for (int64_t j = 0; j < n; ++j) sums[j] += row[j];
+            const uint64_t* const words = x.bits.words + i * x.bits.row_stride + j0 / 64;
+            for (int64_t j = 0; j < n; j += lanes<T>)
+                store(sums + j, load(sums + j) + bit_lanes<T>(words[j / 64] >> j % 64));
         } else {
             const int64_t stride = x.dense.col_stride;
             const T* row = x.dense.data + i * x.dense.row_stride + j0 * stride;
@@ -36,12 +40,14 @@ static void column_sums(const Operand<T>& x, int64_t j0, int64_t n, T* sums) {
 template <class T>
 static Status mean_difference(const Operand<T>& x, const Operand<T>& y, const Vector<T>& out,
                               const MomentumStep<T>& step, const Target& target) {
-    const int64_t tile = 64, rows = operand_rows(x) + operand_rows(y), size = operand_cols(x);
+    const int64_t rows = operand_rows(x) + operand_rows(y), size = operand_cols(x);
     const T x_scale = T(1) / static_cast<T>(operand_rows(x));
     const T y_scale = T(1) / static_cast<T>(operand_rows(y));
+    const int64_t share = ceil_div(size, 64) / target.num_threads;
+    const int64_t tile = 64 * max_of(min_of(columns_per_task / 64, share), 1);
     const auto cost = static_cast<double>(rows * tile);
     return parallel(target, ceil_div(size, tile), cost, [&](int64_t task, int) {
-        alignas(64) T difference[64], y_sums[64];
+        alignas(64) T difference[columns_per_task], y_sums[columns_per_task];
         const int64_t j0 = task * tile, n = min_of(tile, size - j0);
         column_sums(x, j0, n, difference);
         column_sums(y, j0, n, y_sums);
