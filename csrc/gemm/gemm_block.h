@@ -18,8 +18,7 @@ struct Result {
 
 // A block of C whose A is dense. The sums grow in `sums` and end there or in `result`. Panels of B
 // are taken one after the other, against all row panels of A each. task.pack_rows(k0, k1) is called
-// before k from k0 to k1 is read, task.pack_panel(q, k0, k1) before panel q is; task.later(k,
-// depth) says where A is that the next pack_rows(k, ...) reads.
+// before k from k0 to k1 is read, task.pack_panel(q, k0, k1) before panel q is.
 template <class T, class S, class Task>
 struct DenseBlock {
     static constexpr int64_t width = Tile<T>::width;
@@ -60,8 +59,6 @@ private:
     // Of a panel, between others.
     struct Visit {
         PanelPart part, next;  // next: of the next task, unless it goes on
-        int64_t next_k;        // where the next depth block begins
-        int64_t done;          // panels of this one
         bool last_depth, goes_on;
     };
 
@@ -76,18 +73,17 @@ private:
                    PanelCopy<T>& copied) const {
         Panels<T> strips = a;
         if (p.own_rows) strips.packed_k = d.depth, strips.first_k = d.k;
-        Region<T> later = task.later(next.k, next.depth);
         const int64_t panels = ceil_div(cols, width);
         const bool last = next.k <= d.k;
         if constexpr (sizeof(S) == sizeof(T))
             if (rows <= max_low<T> && rows <= p.height) return run_low(d, last, strips);
         for (int64_t done = 0; done < panels; ++done) {
             const bool goes_on = !last || done + 1 < panels;
-            Visit visit = {d, done + 1 < panels ? d : next, next.k, done, last, goes_on};
+            Visit visit = {d, done + 1 < panels ? d : next, last, goes_on};
             visit.part.q = (first + done) % panels;
             visit.next.q = (visit.part.q + 1) % panels;
             task.pack_panel(visit.part.q, d.k, d.k + d.depth);
-            run_panel(visit, strips, later, copied);
+            run_panel(visit, strips, copied);
         }
     }
 
@@ -137,13 +133,13 @@ private:
         return ahead;
     }
 
-    // The tiles bring the next panel of B, and of A what the next depth block reads: 1/7 faster at
-    // 2048^3 where L3 is far (Emerald Rapids). A panel that is to be packed is copied by the last
-    // of them: to copy it while it is read takes six times a tile, most of it waiting.
-    void run_panel(const Visit& visit, const Panels<T>& strips, Region<T>& later,
-                   PanelCopy<T>& copied) const {
+    // The tiles bring the next panel of B: 1/7 faster at 2048^3 where L3 is far (Emerald Rapids).
+    // What the next depth block reads of A only pushes out of L2 what this one does (2%). A panel
+    // that is to be packed is copied by the last of them: to copy it while it is read takes six
+    // times a tile, most of it waiting.
+    void run_panel(const Visit& visit, const Panels<T>& strips, PanelCopy<T>& copied) const {
         const PanelPart& x = visit.part;
-        const int64_t turns = x.depth / steps_per_turn, from_a = visit.done * turns * line<T>;
+        const int64_t turns = x.depth / steps_per_turn;
         // The last tiles copy a row a turn each, all rows but a few.
         const int64_t tiles = ceil_div(rows, p.height), copiers = tiles - steps_per_turn;
         const bool copying = visit.goes_on && copiers > 0 && strips.is_packed(0);
@@ -167,18 +163,11 @@ private:
             if (end) n = min_of(n, ended_tiles);
             if (copying && tile < copiers) n = min_of(n, copiers - tile);
             n = min_of(n, copies ? copied.left / turns : next_b.tiles(turns));
-            if (p.own_rows) n = min_of(n, later.tiles(turns));
             const bool last = tile + n == tiles;
             const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;
             Ahead<T> ahead =
                 rows_ahead(x, from.at(row, col), to.at(row, col), end, row, x.q * width + col);
             const int64_t next_a = strips.apart(r, height);
-            ahead.a = {idle, 0};
-            if (p.own_rows)
-                ahead.a = later.part(n * turns, idle), ahead.next_a = turns * ahead.a.step;
-            else if (strips.is_packed(r) && from_a < x.depth * height)
-                ahead.a = {strips.at(r, height, visit.next_k).data + from_a, line<T>},
-                ahead.next_a = next_a;
             if (copies)
                 ahead.b = copied.rows;
             else if (!packs)

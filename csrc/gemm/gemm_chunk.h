@@ -13,20 +13,6 @@ LW_INLINE int64_t columns_in_place(const Plan& p, int64_t cols) {
     return p.b_in_place ? cols / Tile<T>::width * Tile<T>::width : 0;
 }
 
-// What the task of rows [i, i + rows) packs after its depth block before k; the first is of the
-// next task.
-template <class T>
-static Region<T> later_rows(const GemmArgs<T>& g, int64_t i, int64_t rows, int64_t k,
-                            int64_t depth) {
-    if (k == 0) i += rows;
-    if (g.a.encoding != Encoding::dense || i >= g.a.dense.rows || k >= g.a.dense.cols) return {};
-    const Matrix<const T>& a = g.a.dense;
-    const T* const data = a.data + i * a.row_stride + k * a.col_stride;
-    if (a.col_stride == 1) return rows_region(data, a.row_stride, rows, depth);
-    if (a.row_stride == 1) return rows_region(data, a.col_stride, depth, rows);
-    return {};
-}
-
 // How the sums of a block end: as they are (not all of them grow there, since rows of C may be a
 // power of two apart: 3% at 2048^3), tile by tile, or in a pass over the block.
 enum class Ending : uint8_t { stored, tiles, block };
@@ -82,10 +68,6 @@ struct Task {
 
     void pack_panel(int64_t q, int64_t k0, int64_t k1) const {
         pack_columns(q * width, min_of(width, cols - q * width), k0, k1);
-    }
-
-    Region<T> later(int64_t k, int64_t depth) const {
-        return p.own_rows && !p.a_in_place ? later_rows(g, i, rows, k, depth) : Region<T>{};
     }
 
     Columns<T, S> columns() const {

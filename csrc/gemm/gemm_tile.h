@@ -51,13 +51,12 @@ struct Strip {
     int64_t step;
 };
 
-// What later tiles use: each turn of a tile's loop brings a line of a and of b into L2, and now and
-// then a row of what the next tile reads and writes at its ends into L1, so that never so many are
-// under way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
+// What later tiles use: each turn of a tile's loop brings a line of b into L2, and now and then a
+// row of what the next tile reads and writes at its ends into L1, so that never so many are under
+// way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    Strip<T> a, b;  // a line at each step, of b that is copied a row; b goes on from tile to tile
-    int64_t next_a = 0;       // where a begins for the next tile
+    Strip<T> b;  // a line at each step, where it is copied a row; it goes on from tile to tile
     Strip<T> from, to;        // a row, as wide as a tile, at each step; from may be null
     bool rows_go_on = false;  // from tile to tile
 };
@@ -162,10 +161,9 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
         const auto copy_row = [&]() __attribute__((always_inline)) {
             copy_vectors<T>(ahead.b.data, copy);
             copy += Tile<T>::width;
+            // Earlier tiles have brought the row, but for the line that it ends in if it begins
+            // inside one.
             const T* const soon = ahead.b.data + steps_ahead * ahead.b.step;
-#pragma GCC unroll 4
-            for (int64_t j = 0; j < Tile<T>::width; j += line<T>)
-                __builtin_prefetch(soon + j, 0, 2);
             __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
             ahead.b.data += ahead.b.step;
         };
@@ -185,7 +183,6 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             if (ahead.from.data) bring(ahead.from);
             bring(ahead.to);
         };
-        const T* line_of_a = ahead.a.data;
         int64_t turns = depth / steps_per_turn;
         for (int64_t r = turns; r < height; ++r) bring_row();
         const int64_t share = max_of(turns / height, 1);
@@ -196,7 +193,6 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             int64_t n = min_of(share, turns);
             turns -= n;
             do {
-                __builtin_prefetch(line_of_a, 0, 2), line_of_a += ahead.a.step;
                 step(), step();
                 if (copies)
                     copy_row();
@@ -207,7 +203,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
         }
         for (int64_t n = depth % steps_per_turn; n > 0; --n) step();
         end_sums<T>(sum, to);
-        a.data += next_a, ahead.a.data += ahead.next_a;
+        a.data += next_a;
         from = from.at(height, 0), to = to.at(height, 0);
     }
 }
