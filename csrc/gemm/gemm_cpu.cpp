@@ -33,7 +33,10 @@ static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     p.a_in_place = g.a.encoding == Encoding::dense && p.n <= few &&
                    has_rows_only(transposed(g.a.dense)) &&
                    g.a.dense.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
-    p.b_in_place = !g.packed_b && g.b.encoding == Encoding::dense && has_rows_only(g.b.dense);
+    // To begin a panel in place takes some tiles' time: 2 to 10% of products of fewer k.
+    constexpr int64_t least_k = 48;
+    p.b_in_place = !g.packed_b && g.b.encoding == Encoding::dense && has_rows_only(g.b.dense) &&
+                   (p.k >= least_k || p.m <= max_low<T>);
     // Rows of B that a few columns are read of, as many as pages that a TLB knows: a fifth of
     // (1,2000,2000).
     constexpr int64_t pages = 64;

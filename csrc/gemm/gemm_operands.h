@@ -60,7 +60,9 @@ static Status pack_b_columns(const Stacked<T>& s, int64_t j0, int64_t n, S* out,
 // Share of the elements of a few rows that are not zero.
 template <class T>
 static double sampled_density(const Operand<T>& x, int64_t i0, int64_t rows) {
-    const int64_t step = max_of(rows / 8, 1);
+    constexpr int64_t enough = 8192;  // elements
+    const int64_t wanted = max_of(min_of(enough / max_of(operand_cols(x), 1), 8), 2);
+    const int64_t step = max_of(ceil_div(rows, wanted), 1);
     int64_t found = 0, seen = 0;
     for (int64_t i = i0; i < i0 + rows; i += step, seen += operand_cols(x))
         found += count_nonzeros(x, i, 1, operand_cols(x));
