@@ -56,7 +56,7 @@ struct Strip {
 // way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    Strip<T> b;  // a line at each step, where it is copied a row; it goes on from tile to tile
+    Strip<T> b;               // a line at each step, or a row that is copied; from tile to tile
     Strip<T> from, to;        // a row, as wide as a tile, at each step; from may be null
     bool rows_go_on = false;  // from tile to tile
 };
@@ -87,6 +87,7 @@ LW_INLINE Sums<T> no_sums() {
 // first: `from` is known to be no_sums(), and not read.
 template <class T, bool first = false, int height, int vectors>
 LW_INLINE void begin_sums(Vec<T> (&sum)[height][vectors], const Sums<T>& from) {
+    static_assert(vectors * sizeof(Vec<T>) <= sizeof zeros<T>);
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r)
 #pragma GCC unroll 16
