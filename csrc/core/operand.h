@@ -107,6 +107,7 @@ LW_INLINE Vec<T> bit_lanes(uint64_t word) {
     return select<T>(on, splat<T>(T(1)), Vec<T>{});
 }
 
+// The lowest `width`.
 template <class T>
 LW_INLINE void expand_bits(uint64_t word, int64_t width, T* out) {
     for (int64_t j = 0; j < width; j += lanes<T>) store(out + j, bit_lanes<T>(word >> j));

@@ -363,16 +363,19 @@ LW_INLINE void exchange(V& x, V& y, Indices<i...>) {
     y = high;
 }
 
+// Which lane of x, or of y from n on, comes to lane i where lower halves of quads are interleaved.
+template <int quad, int size>
+constexpr int lane_of_quads(int i, int n) {
+    return i / quad * quad + i % quad / (2 * size) * size + i % size + i / size % 2 * n;
+}
+
 // x and y become the lower and the upper halves of their quads (16 bytes), in turn `size` lanes of
 // x and of y: one instruction each, where exchange() takes a table in a register.
 template <int quad, int size, class V, int... i>
 LW_INLINE void interleave_quads(V& x, V& y, Indices<i...>) {
     constexpr int n = sizeof...(i);
-    const V low = __builtin_shufflevector(
-        x, y, (i / quad * quad + i % quad / (2 * size) * size + i % size + i / size % 2 * n)...);
-    y = __builtin_shufflevector(x, y,
-                                (i / quad * quad + i % quad / (2 * size) * size + i % size +
-                                 i / size % 2 * n + quad / 2)...);
+    const V low = __builtin_shufflevector(x, y, lane_of_quads<quad, size>(i, n)...);
+    y = __builtin_shufflevector(x, y, (lane_of_quads<quad, size>(i, n) + quad / 2)...);
     x = low;
 }
 

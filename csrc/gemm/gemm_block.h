@@ -147,10 +147,10 @@ private:
         copied = {};
         Region<T> next_b = panel_region(b, visit.next);
         const T* const idle = panel.columns.data;
-        const Sums<T> from = sums.at(0, x.q * width);
+        const Sums<T> grown = sums.at(0, x.q * width), from = x.k > 0 ? grown : no_sums<T>();
         const bool ends = visit.last_depth && x.q * width < result.cols;
         const TileEnd<T>* const end = ends ? result.tiles : nullptr;
-        const Sums<T> to = ends && !end ? result.sums.at(0, x.q * width) : from;
+        const Sums<T> to = ends && !end ? result.sums.at(0, x.q * width) : grown;
         alignas(64) T own[ended_tiles * Tile<T>::max_height * width];
         for (int64_t tile = 0, n = 0; tile < tiles; tile += n) {
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
@@ -178,7 +178,7 @@ private:
                                                         : Source::b_packed;
             dense_tiles_of<T>(height, cols - x.q * width, source, x.k == 0)(
                 n, x.depth, strips.at(r, height, x.k), next_a,
-                packs ? panel.in_place : panel.columns, x.k > 0 ? from.at(r, 0) : no_sums<T>(),
+                packs ? panel.in_place : panel.columns, from.at(r, 0),
                 end ? Sums<T>{own, width} : to.at(r, 0), ahead,
                 copies ? copied.to : panel.room.data);
             if (copies) copied.pass(n * turns);

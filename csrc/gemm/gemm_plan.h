@@ -163,7 +163,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     constexpr int64_t max_height = Tile<T>::max_height;
     // A block of rows that stays in L2 while B and C pass by: its copy is never read from further
     // away. 2 to 5% at 1024^3 and 2048^3, 11% at (10000,500,784); where blocks are lower they read
-    // B too often: 2% slower at v3.
+    // B too often: 2% slower at v3. One block for one thread is as well packed before.
     p.own_rows = dense_a && LW_VECTOR_BYTES == 64 && m >= 2 * threads * least_rows<T> &&
                  (threads > 1 || m > most_rows<T>);
     const Cuts cuts = p.own_rows ? own_row_cuts<T>(m, n, k, threads)
@@ -177,9 +177,9 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     p.ld = p.block_cols + line<T>;
     p.row_blocks = ceil_div(m, p.block_rows);
     // Columns that one task alone reads it packs just before, if there is a task for every thread
-    // or few rows, which need no packing as a rule.
-    p.own_columns =
-        !packed_b && whole && p.row_blocks == 1 && (p.col_blocks >= threads || m <= max_low<T>);
+    // or few rows, which need no packing as a rule. It has memory for rows or for columns.
+    p.own_columns = !p.own_rows && !packed_b && whole && p.row_blocks == 1 &&
+                    (p.col_blocks >= threads || m <= max_low<T>);
     p.depth = k > 0 ? ceil_div(k, ceil_div(k, Tile<T>::depth)) : 1;
     const int64_t size = sizeof(T);
     const int64_t dense = p.block_rows * (p.own_rows ? p.depth : k) * size;
