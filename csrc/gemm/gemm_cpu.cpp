@@ -22,17 +22,30 @@ static double density_of_a(const GemmArgs<T>& g) {
     return has_dense_rows(g.a) ? sampled_density(g.a, 0, operand_rows(g.a)) : 1;
 }
 
-// Columns of A that few tiles read are not worth packing. But a strip of them is a line for each k,
-// which many tiles had better find side by side: at 100 k packed is 1 to 4% faster for 500 columns
-// of B, 3% slower for 200 (Zen 3, one thread). Pages apart they crowd into a few sets of the cache.
+// Are there too few tiles that read A for a copy of it to be worth its while? Columns: a strip of
+// them is a line for each k, which many tiles had better find side by side; at 100 k packed is 1 to
+// 4% faster for 500 columns of B, 3% slower for 200 (Zen 3, one thread). Pages apart they crowd
+// into a few sets of the cache. Rows: a tile streams its few; where L2 holds all of them, however
+// many tiles there are. One thread, in place against packed: 64 columns 0.8 of the time, 250 0.95,
+// (100,500,784) 0.98, (50,2000,2000) 0.75, 1024^3 1.05 (Ice Lake); at v3 0.95 at 64 columns, 1.02
+// at 250.
+template <class T>
+static bool leaves_in_place(const Matrix<const T>& a, int64_t m, int64_t n) {
+    constexpr int64_t few = 256, page = 4096;
+    if (has_rows_only(transposed(a)))
+        return n <= few && a.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
+    constexpr bool large_l2 = LW_VECTOR_BYTES == 64;
+    constexpr int64_t few_panels = large_l2 ? 6 : 4;
+    return a.col_stride == 1 &&
+           (n <= few_panels * Tile<T>::width || (large_l2 && m <= most_rows<T>));
+}
+
 template <class T>
 static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
-    constexpr int64_t few = 256, page = 4096;
     p.dense_a = density > 2 * sparse_threshold;
     if (operand_cols(g.a_tail) > 0) return;
-    p.a_in_place = g.a.encoding == Encoding::dense && p.n <= few &&
-                   has_rows_only(transposed(g.a.dense)) &&
-                   g.a.dense.col_stride * static_cast<int64_t>(sizeof(T)) % page != 0;
+    p.a_in_place =
+        p.dense_a && g.a.encoding == Encoding::dense && leaves_in_place(g.a.dense, p.m, p.n);
     // To begin a panel in place takes some tiles' time: 2 to 10% of products of fewer k.
     constexpr int64_t least_k = 48;
     p.b_in_place = !g.packed_b && g.b.encoding == Encoding::dense && has_rows_only(g.b.dense) &&

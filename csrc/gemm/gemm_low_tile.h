@@ -42,7 +42,7 @@ static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<
             for (int v = 0; v < vectors; ++v) y[v] = load(row + v * lanes<T>);
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
-                const Vec<T> x = splat(a.data[r]);
+                const Vec<T> x = splat(a.data[r * a.across]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][vectors * p + v], x, y[v]);
             }
@@ -75,7 +75,7 @@ static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apa
             for (int64_t i = 0; i < (whole ? lanes<T> : steps); ++i)
 #pragma GCC unroll 16
                 for (int r = 0; r < height; ++r)
-                    accumulate<T>(sum[r][part], splat(a.data[i * a.step + r]), v[i]);
+                    accumulate<T>(sum[r][part], splat(a.data[i * a.step + r * a.across]), v[i]);
         }
         a.data += steps * a.step, columns += steps;
     };

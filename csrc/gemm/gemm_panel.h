@@ -12,25 +12,29 @@ struct Panels {
     const S* packed = nullptr;
     int64_t packed_k = 0, first_k = 0;  // of a panel, how many and the first of them
     const T* matrix = nullptr;
-    int64_t step = 0;  // there from k to k
+    int64_t step = 0, across = 0;  // there from k to k, and from one row or column to the next
     int64_t first_packed = 0;
 
     // The first n are columns [j0, j0 + n) of x.
     void leave_in(const Matrix<const T>& x, int64_t j0, int64_t n) {
-        matrix = x.data + j0, step = x.row_stride;
+        matrix = x.data + j0 * x.col_stride, step = x.row_stride, across = x.col_stride;
         first_packed = n;
     }
 
     bool is_packed(int64_t j) const { return j >= first_packed; }
 
     // From a panel of that size at j to the next.
-    int64_t apart(int64_t j, int64_t size) const { return is_packed(j) ? size * packed_k : size; }
+    int64_t apart(int64_t j, int64_t size) const {
+        return size * (is_packed(j) ? packed_k : across);
+    }
 
     // From k on of the panel that begins at row or column j and has `size` of them.
     Strip<S> packed_at(int64_t j, int64_t size, int64_t k) const {
         return {packed + j * packed_k + (k - first_k) * size, size};
     }
-    Strip<T> in_place_at(int64_t j, int64_t k) const { return {matrix + j + k * step, step}; }
+    Strip<T> in_place_at(int64_t j, int64_t k) const {
+        return {matrix + j * across + k * step, step, across};
+    }
     Strip<S> at(int64_t j, int64_t size, int64_t k) const {
         if constexpr (sizeof(S) == sizeof(T))
             if (!is_packed(j)) return in_place_at(j, k);

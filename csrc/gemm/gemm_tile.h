@@ -43,12 +43,13 @@ LW_INLINE auto visit_count(int64_t wanted, const Visit& visit) {
     return visit.template operator()<most>();
 }
 
-// What a tile reads at each k, and how far apart: `height` elements of A or `width` of B. Packed
-// they follow each other; operands that are laid out that way anyway need no packing.
+// What a tile reads: `height` elements of A or `width` of B at each k, `step` from k to k. They
+// follow each other where they are packed; those of A may be `across` from one to the next.
 template <class T>
 struct Strip {
     const T* data;
     int64_t step;
+    int64_t across = 1;
 };
 
 // What later tiles use: each turn of a tile's loop brings a line of b into L2, and now and then a
@@ -129,7 +130,8 @@ template <class T, int height, int vectors, Source source, bool first = false>
 static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
                         Sums<T> from, Sums<T> to, const Ahead<T>& later, T* copy) {
     constexpr bool packs = source == Source::in_place, copies = source == Source::copying;
-    const int64_t a_step = source == Source::packed || copies ? height : a.step;
+    constexpr bool a_packed = source == Source::packed || copies;
+    const int64_t a_step = a_packed ? height : a.step, across = a_packed ? 1 : a.across;
     const int64_t b_step = packs ? b.step : Tile<T>::width;
     constexpr int64_t width = vectors * lanes<T>;
     Ahead<T> ahead = later;
@@ -143,7 +145,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             for (int v = 0; v < vectors; ++v) row[v] = load(y + v * lanes<T>);
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
-                const Vec<T> value = splat(x[r]);
+                const Vec<T> value = splat(x[r * across]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][v], value, row[v]);
             }
