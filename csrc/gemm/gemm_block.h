@@ -43,18 +43,18 @@ struct DenseBlock {
         for (int64_t k = 0, block = 0; k < k_end; k += p.depth, ++block) {
             const int64_t next = k + p.depth < k_end ? k + p.depth : 0;
             const auto depth_from = [&](int64_t from) { return min_of(p.depth, k_end - from); };
-            const PanelPart d = {0, k, depth_from(k), block};
-            const PanelPart later = {0, next, depth_from(next), next > 0 ? block + 1 : 0};
+            const PanelPart d = {0, 0, k, depth_from(k), block};
+            const PanelPart later = {0, 0, next, depth_from(next), next > 0 ? block + 1 : 0};
             task.pack_rows(k, k + d.depth);
             run_depth(d, later, first, copied);
         }
     }
 
 private:
-    // So many tiles end together, 2 KiB of sums (a twentieth of a gradient of 100 rows); what they
-    // read and write has been brought by as many before.
-    static constexpr int64_t tile_bytes = Tile<T>::max_height * width * sizeof(T);
-    static constexpr int64_t ended_tiles = tile_bytes < 2048 ? 2048 / tile_bytes : 1;
+    // So many sums end together, or a tile (a twentieth of a gradient of 100 rows); what they read
+    // and write has been brought by as many before.
+    static constexpr int64_t tile_sums = Tile<T>::max_height * width, least_sums = 2048 / sizeof(T);
+    static constexpr int64_t ended_sums = tile_sums < least_sums ? least_sums : tile_sums;
 
     // Of a panel, between others.
     struct Visit {
@@ -75,29 +75,36 @@ private:
         if (p.own_rows) strips.packed_k = d.depth, strips.first_k = d.k;
         const int64_t panels = ceil_div(cols, width);
         const bool last = next.k <= d.k;
+        int64_t done = 0;
         if constexpr (sizeof(S) == sizeof(T))
-            if (rows <= max_low<T> && rows <= p.height) return run_low(d, last, strips);
-        for (int64_t done = 0; done < panels; ++done) {
+            if (rows <= max_low<T> && rows <= p.height) {
+                run_low(d, last, strips);
+                done = cols / width, first = 0;
+            }
+        const auto panel = [&](PanelPart x, int64_t q) {
+            x.q = q % panels, x.cols = min_of(width, cols - x.q * width);
+            return x;
+        };
+        for (; done < panels; ++done) {
             const bool goes_on = !last || done + 1 < panels;
-            Visit visit = {d, done + 1 < panels ? d : next, last, goes_on};
-            visit.part.q = (first + done) % panels;
-            visit.next.q = (visit.part.q + 1) % panels;
+            const PanelPart& follows = done + 1 < panels ? d : next;
+            const Visit visit = {panel(d, first + done), panel(follows, first + done + 1), last,
+                                 goes_on};
             task.pack_panel(visit.part.q, d.k, d.k + d.depth);
             run_panel(visit, strips, copied);
         }
     }
 
-    // A block of so few rows that one tile reads each panel.
+    // The full panels of a block of so few rows that one tile reads each.
     void run_low(const PanelPart& d, bool last_depth, const Panels<T>& strips) const {
-        const int64_t panels = ceil_div(cols, width), in_place = b.panels.first_packed / width;
-        const int64_t ending = last_depth ? ceil_div(result.cols, width) : 0;
+        const int64_t panels = cols / width, in_place = b.panels.first_packed / width;
+        const int64_t ending = last_depth ? result.cols / width : 0;
         const Strip<T> lines = strips.at(0, rows, d.k);
         alignas(64) T own[Tile<T>::max_height * width];
         for (int64_t q = 0, n = 0; q < panels; q += n) {
             const int64_t col = q * width;
             const bool packed = b.panels.is_packed(col);
-            const bool across =
-                rows <= max_across<T> && packed && b.source.data && col + width <= cols;
+            const bool across = rows <= max_across<T> && packed && b.source.data;
             const int64_t alike =
                 min_of(q < in_place ? in_place : panels, q < ending ? ending : panels);
             n = across || q + low_panels<T>(rows) > alike ? 1 : low_panels<T>(rows);
@@ -115,7 +122,7 @@ private:
                 low_tile_of<T>(rows, n == 1, !packed)(d.depth, lines, b.panels.at(col, width, d.k),
                                                       b.panels.apart(col, width), from, to);
             }
-            if (end) end->take(0, rows, col, min_of(n * width, cols - col), to);
+            if (end) end->take(0, rows, col, n * width, to);
         }
     }
 
@@ -142,7 +149,7 @@ private:
         const int64_t turns = x.depth / steps_per_turn;
         // The last tiles copy a row a turn each, all rows but a few.
         const int64_t tiles = ceil_div(rows, p.height), copiers = tiles - steps_per_turn;
-        const bool copying = visit.goes_on && copiers > 0 && strips.is_packed(0);
+        const bool copying = visit.goes_on && copiers > 0 && strips.is_packed(0) && x.cols == width;
         const OpenPanel<T> panel = open_panel(b, x, copied);
         copied = {};
         Region<T> next_b = panel_region(b, visit.next);
@@ -151,7 +158,8 @@ private:
         const bool ends = visit.last_depth && x.q * width < result.cols;
         const TileEnd<T>* const end = ends ? result.tiles : nullptr;
         const Sums<T> to = ends && !end ? result.sums.at(0, x.q * width) : grown;
-        alignas(64) T own[ended_tiles * Tile<T>::max_height * width];
+        const int64_t stored = stored_width<T>(x.cols);
+        alignas(64) T own[ended_sums];
         for (int64_t tile = 0, n = 0; tile < tiles; tile += n) {
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
             const bool packs = r == 0 && panel.room.data;
@@ -160,9 +168,11 @@ private:
             const bool copies = turns > 0 && copied.left >= turns;
             // How many tiles are alike from here on.
             n = packs || height < p.height ? 1 : rows / p.height - tile;
-            if (end) n = min_of(n, ended_tiles);
+            if (end) n = min_of(n, ended_sums / (p.height * stored));
             if (copying && tile < copiers) n = min_of(n, copiers - tile);
             n = min_of(n, copies ? copied.left / turns : next_b.tiles(turns));
+            const int64_t stack = packs || n < 2 ? 1 : stack_of<T>(x.cols), calls = n / stack;
+            n = calls * stack;
             const bool last = tile + n == tiles;
             const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;
             Ahead<T> ahead =
@@ -171,20 +181,19 @@ private:
             if (copies)
                 ahead.b = copied.rows;
             else if (!packs)
-                ahead.b = next_b.part(n * turns, idle);
-            const Source source = packs                 ? Source::in_place
-                                  : copies              ? Source::copying
-                                  : strips.is_packed(r) ? Source::packed
-                                                        : Source::b_packed;
-            dense_tiles_of<T>(height, cols - x.q * width, source, x.k == 0)(
-                n, x.depth, strips.at(r, height, x.k), next_a,
-                packs ? panel.in_place : panel.columns, from.at(r, 0),
-                end ? Sums<T>{own, width} : to.at(r, 0), ahead,
+                ahead.b = next_b.part(calls * turns, idle);
+            const Source source = packs && x.cols < width ? Source::in_place_part
+                                  : packs                 ? Source::in_place
+                                  : copies                ? Source::copying
+                                  : strips.is_packed(r)   ? Source::packed
+                                                          : Source::b_packed;
+            dense_tiles_of<T>(height, x.cols, source, x.k == 0, stack)(
+                calls, x.depth, strips.at(r, height, x.k), next_a,
+                packs ? panel.in_place : panel.columns, x.cols, from.at(r, 0),
+                end ? Sums<T>{own, stored} : to.at(r, 0), ahead,
                 copies ? copied.to : panel.room.data);
-            if (copies) copied.pass(n * turns);
-            if (end)
-                end->take(r, n * height, x.q * width, min_of(width, cols - x.q * width),
-                          {own, width});
+            if (copies) copied.pass(calls * turns);
+            if (end) end->take(r, n * height, x.q * width, x.cols, {own, stored});
             if (packs && panel.room.state)
                 __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);
         }
@@ -203,7 +212,8 @@ static void sparse_block(const SparseLines<T>& x, const Panels<T, S>& b, int64_t
         rows.steps = word_bits;
         for (int64_t p = 0; p < sparse_parts; ++p) {
             const int64_t col = min_of(j + p * part, j1 - 1) / part * part, in_panel = col % width;
-            rows.parts[p] = b.at(col - in_panel, width, x.k_of(c));
+            const int64_t first = col - in_panel;
+            rows.parts[p] = b.at(first, stored_width<T>(j1 - first), x.k_of(c));
             rows.parts[p].data += in_panel;
         }
         return rows;

@@ -7,10 +7,12 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// Of the first `cols` columns of a block, those that tiles read in place: they fill panels.
+// Of the first `cols` columns of a block, those that tiles read in place: all, or where lines may
+// be sparse what fills panels.
 template <class T>
 LW_INLINE int64_t columns_in_place(const Plan& p, int64_t cols) {
-    return p.b_in_place ? cols / Tile<T>::width * Tile<T>::width : 0;
+    if (!p.b_in_place) return 0;
+    return p.dense_a ? cols : cols / Tile<T>::width * Tile<T>::width;
 }
 
 // How the sums of a block end: as they are (not all of them grow there, since rows of C may be a

@@ -5,6 +5,7 @@
 // columns and many rows, it is computed as a product of few rows.
 #include "gemm/gemm.h"
 
+#include <cstdlib>
 #include "gemm/gemm_chunk.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
@@ -176,7 +177,8 @@ static Status run_planned(const GemmArgs<T>& g, double density, const Target& ta
 }
 
 // Are there so few columns that much of a panel would be zeros, and rows enough for panels? Then
-// C' = B' A' is computed: twice as fast at 10 columns.
+// C' = B' A' may be computed: two to three times as fast at 10 columns where columns of A are
+// contiguous. Where rows are, they would have to be packed: faster only for fewer.
 template <class T>
 static bool is_narrow(int64_t m, int64_t n) {
     constexpr int64_t width = Tile<T>::width;
@@ -184,12 +186,16 @@ static bool is_narrow(int64_t m, int64_t n) {
 }
 
 template <class T>
-static bool can_transpose(const GemmArgs<T>& g) {
+static bool wants_transposed(const GemmArgs<T>& g) {
+    constexpr int64_t few = lanes<T> >= 16 ? lanes<T> * 3 / 2 : lanes<T> * 5 / 8;
+    const int64_t n = operand_cols(g.b);
+    if (!is_narrow<T>(operand_rows(g.a), n)) return false;
     const Epilogue<T>& e = g.epilogue;
     const auto dense = [](const Operand<T>& x) { return x.encoding == Encoding::dense; };
     const bool one_addend = e.beta == T(0) || !e.bias.data;
     return !g.packed_b && dense(g.a) && dense(g.b) && operand_cols(g.a_tail) == 0 &&
-           e.noise == Noise::none && one_addend;
+           e.noise == Noise::none && one_addend &&
+           (n <= few || has_rows_only(transposed(g.a.dense)));
 }
 
 // C' = B' A', bit for bit: each product and each sum is the same. The bias is a C of equal columns.
@@ -211,12 +217,11 @@ template <class T>
 static Status run(const GemmArgs<T>& g, const Target& given) {
     Target target = given;
     if (g.epilogue.step.w.data) target.poll = nullptr;  // a step is all or nothing
-    const int64_t m = operand_rows(g.a), n = operand_cols(g.b);
-    if (m == 0 || n == 0) return Status::ok;
+    if (operand_rows(g.a) == 0 || operand_cols(g.b) == 0) return Status::ok;
     const SparseBPlan sparse_b = sparse_b_plan_of(g, target);
     if (wants_sparse_b(g, sparse_b)) return run_sparse_b(g, sparse_b, target);
     const double density = density_of_a(g);
-    if (is_narrow<T>(m, n) && density > sparse_threshold && can_transpose(g))
+    if (density > sparse_threshold && wants_transposed(g))
         return run_planned(transposed_call(g), 1, target);
     return run_planned(g, density, target);
 }

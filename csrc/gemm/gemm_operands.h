@@ -16,11 +16,11 @@ struct Stacked {
     T tail_scale;
 };
 
-// Rows [k0, k1) of columns [j0, j0 + n) of b into panels of k_total rows, of which out is the first
-// that b fills.
+// Rows [k0, k1) of columns [j0, j0 + n) of b into panels of k_total rows, of which b fills those
+// from `first` on.
 template <class T, class S>
 static void pack_b_rows(const Operand<T>& b, T scale, int64_t k0, int64_t k1, int64_t j0, int64_t n,
-                        int64_t k_total, S* out) {
+                        int64_t first, int64_t k_total, S* out) {
     // Long runs along the memory of B: down one panel where its columns are contiguous, else across
     // panels, a few rows at a time so that they stay in L1 from panel to panel.
     constexpr int64_t width = Tile<T>::width;
@@ -28,17 +28,17 @@ static void pack_b_rows(const Operand<T>& b, T scale, int64_t k0, int64_t k1, in
     const int64_t run = columns ? k1 - k0 : 16;
     for (int64_t k = k0; k < k1; k += run)
         for (int64_t j = 0; j < n; j += width)
-            pack_b_panel(b, k, min_of(k + run, k1), j0 + j, scale, out + j * k_total + k * width);
+            pack_b_panel(b, k, min_of(k + run, k1), j0 + j, scale,
+                         out + j * k_total + (first + k) * stored_width<T>(n - j));
 }
 
-// The same of both operands; out is the first row of the first panel.
+// The same of both operands.
 template <class T, class S>
 static void pack_b_block(const Stacked<T>& s, int64_t k0, int64_t k1, int64_t j0, int64_t n,
                          S* out) {
     const int64_t k_b = operand_rows(s.b), k = k_b + operand_rows(s.tail);
-    pack_b_rows(s.b, T(1), k0, min_of(k1, k_b), j0, n, k, out);
-    pack_b_rows(s.tail, s.tail_scale, max_of(k0 - k_b, 0), k1 - k_b, j0, n, k,
-                out + k_b * Tile<T>::width);
+    pack_b_rows(s.b, T(1), k0, min_of(k1, k_b), j0, n, 0, k, out);
+    pack_b_rows(s.tail, s.tail_scale, max_of(k0 - k_b, 0), k1 - k_b, j0, n, k_b, k, out);
 }
 
 // All of columns [j0, j0 + n).

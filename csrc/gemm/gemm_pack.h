@@ -1,6 +1,6 @@
 // Packing: copies of A and B in the order the tiles read them.
 //
-//   B: panels of Tile::width columns, each [k][width] over the whole depth.
+//   B: panels of Tile::width columns, each [k][stored_width] over the whole depth.
 //   A: panels of `height` rows, each [k][height] over the whole depth.
 // Columns of B beyond the matrix are zeros. For matrices with many zeros see gemm_sparse.h.
 #pragma once
@@ -29,7 +29,8 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
 #else
     const int64_t cols = min_of(width, b.cols - j0);
 #endif
-    constexpr int vectors = Tile<T>::vectors;
+    const int64_t stored = stored_width<T>(b.cols - j0);
+    const int64_t vectors = stored / lanes<T>;
     const auto valid = [&](int v) { return max_of(min_of(cols - v * lanes<T>, lanes<T>), 0); };
     const T* at = b.data + k0 * b.row_stride + j0 * b.col_stride;
     int64_t k = k0;
@@ -44,18 +45,18 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
                     v[j] = j < there ? load_lanes(first + j * b.col_stride, 1, depth) * scale
                                      : Vec<T>{};
                 if (there > 0) transpose<T>(v);
-                for (int64_t i = 0; i < depth; ++i) store(out + i * width + part * lanes<T>, v[i]);
+                for (int64_t i = 0; i < depth; ++i) store(out + i * stored + part * lanes<T>, v[i]);
             }
-            k += lanes<T>, at += lanes<T>, out += width * lanes<T>;
+            k += lanes<T>, at += lanes<T>, out += stored * lanes<T>;
         };
         while (cols == width && k + lanes<T> <= k1) block.template operator()<true>();
         while (k < k1) block.template operator()<false>();
     } else if (cols == width && b.col_stride == 1) {
-        for (; k < k1; ++k, at += b.row_stride, out += width)
+        for (; k < k1; ++k, at += b.row_stride, out += stored)
             for (int part = 0; part < vectors; ++part)
                 store(out + part * lanes<T>, load(at + part * lanes<T>) * scale);
     }
-    for (; k < k1; ++k, at += b.row_stride, out += width)
+    for (; k < k1; ++k, at += b.row_stride, out += stored)
         for (int part = 0; part < vectors; ++part) {
             const T* const from = at + part * lanes<T> * b.col_stride;
             const int64_t there = valid(part);
@@ -69,13 +70,13 @@ template <class T>
 static void pack_b_panel(const Operand<T>& b, int64_t k0, int64_t k1, int64_t j0, T scale, T* out) {
     constexpr int64_t width = Tile<T>::width;
     if (b.encoding == Encoding::dense) return pack_b_dense(b.dense, k0, k1, j0, scale, out);
-    const int64_t cols = min_of(width, operand_cols(b) - j0);
-    for (int64_t k = k0; k < k1; ++k, out += width) {
+    const int64_t cols = min_of(width, operand_cols(b) - j0), stored = stored_width<T>(cols);
+    for (int64_t k = k0; k < k1; ++k, out += stored) {
         if (b.encoding == Encoding::bits) {  // a panel never straddles words; padding bits are zero
             const uint64_t word = b.bits.words[k * b.bits.row_stride + j0 / 64];
-            expand_bits(word >> (j0 % 64), width, out);
+            expand_bits(word >> (j0 % 64), stored, out);
         } else {
-            for (int64_t j = 0; j < width; ++j) out[j] = T(0);
+            for (int64_t j = 0; j < stored; ++j) out[j] = T(0);
             visit_csr(b.csr, k, j0, j0 + cols, [&](int64_t j, T value) { out[j - j0] = value; });
         }
     }

@@ -45,9 +45,10 @@ struct Panels {
 // Where a depth block of a panel of B is: only in the matrix, being packed, packed for all.
 enum PanelState : uint8_t { unpacked, being_packed, packed };
 
-// A depth block of a panel: columns from q * width, k from `k` on; `block` is its number in k.
+// A depth block of a panel: `cols` columns from q * width, k from `k` on; `block` is its number in
+// k.
 struct PanelPart {
-    int64_t q, k, depth, block;
+    int64_t q, cols, k, depth, block;
 };
 
 // Columns of B. What was left in the matrix is packed while it is read for the first time, or
@@ -66,7 +67,7 @@ struct Columns {
     }
     bool is_packed(const PanelPart& x) const { return panels.is_packed(x.q * Tile<T>::width); }
     Strip<S> packed_at(const PanelPart& x) const {
-        return panels.packed_at(x.q * Tile<T>::width, Tile<T>::width, x.k);
+        return panels.packed_at(x.q * Tile<T>::width, stored_width<T>(x.cols), x.k);
     }
     Strip<T> in_place_at(const PanelPart& x) const {
         return panels.in_place_at(x.q * Tile<T>::width, x.k);
@@ -115,16 +116,15 @@ static Region<T> panel_region(const Columns<T, T>& b, const PanelPart& x) {
     if (b.source.data && b.is_packed(x)) {
         const Matrix<const T>& m = b.source;
         const T* const first = m.data + x.q * width * m.col_stride + x.k;
-        const int64_t cols = min_of(width, m.cols - x.q * width);
-        if (m.col_stride == x.depth) return packed_region(first, cols * x.depth);
-        return rows_region(first, m.col_stride, cols, x.depth);
+        if (m.col_stride == x.depth) return packed_region(first, x.cols * x.depth);
+        return rows_region(first, m.col_stride, x.cols, x.depth);
     }
     const uint8_t* state = b.state(x);
     const bool in_place =
         !b.is_packed(x) && !(state && __atomic_load_n(state, __ATOMIC_RELAXED) == packed);
-    if (!in_place) return packed_region(b.packed_at(x).data, x.depth * width);
+    if (!in_place) return packed_region(b.packed_at(x).data, x.depth * stored_width<T>(x.cols));
     const Strip<T> rows = b.in_place_at(x);
-    return rows_region(rows.data, rows.step, x.depth, width);
+    return rows_region(rows.data, rows.step, x.depth, x.cols);
 }
 
 // Those that have to be widened to be read are short, and read in order.
@@ -138,9 +138,9 @@ static Strip<T> widened(const Strip<T>& panel, int64_t, T*) {
     return panel;
 }
 static inline Strip<float> widened(const Strip<Bfloat16>& panel, int64_t depth, float* copy) {
-    for (int64_t i = 0; i < depth * Tile<float>::width; i += lanes<float>)
+    for (int64_t i = 0; i < depth * panel.step; i += lanes<float>)
         store(copy + i, load(panel.data + i));
-    return {copy, Tile<float>::width};
+    return {copy, panel.step};
 }
 
 // Where this thread may leave a copy of a part that is only in the matrix.
@@ -161,7 +161,8 @@ static CopyRoom<T> copy_room(const Columns<T, S>& b, const PanelPart& x, const T
     uint8_t was = unpacked;
     if (__atomic_compare_exchange_n(state, &was, being_packed, false, __ATOMIC_ACQUIRE,
                                     __ATOMIC_ACQUIRE))
-        return {b.shared + (x.q * b.panels.packed_k + x.k) * Tile<T>::width, state};
+        return {b.shared + x.q * Tile<T>::width * b.panels.packed_k + x.k * stored_width<T>(x.cols),
+                state};
     return was == packed ? CopyRoom<T>{} : own;
 }
 
@@ -181,8 +182,10 @@ struct PanelCopy {
     }
 };
 
+// Of a whole panel.
 template <class T, class S>
 static PanelCopy<T> begin_copy(const Columns<T, S>& b, const PanelPart& x, const T* reading) {
+    if (x.cols < Tile<T>::width) return {};
     PanelCopy<T> copy = {copy_room(b, x, reading)};
     if (copy.room.data) copy.rows = b.in_place_at(x), copy.to = copy.room.data, copy.left = x.depth;
     return copy;
@@ -199,7 +202,7 @@ struct OpenPanel {
 template <class T, class S>
 static OpenPanel<T> open_panel(const Columns<T, S>& b, const PanelPart& x,
                                const PanelCopy<T>& copied) {
-    constexpr int64_t width = Tile<T>::width;
+    const int64_t width = stored_width<T>(x.cols);
     if (copied.room.data) return {{copied.room.data, width}, {}, {}};
     const CopyRoom<T> room = copy_room<T, S>(b, x, nullptr);
     if (!room.data) return {widened(b.packed_at(x), x.depth, b.copies[0]), {}, {}};

@@ -37,7 +37,9 @@ LW_INLINE int64_t sparse_capacity(int64_t lines, int64_t k) {
 template <class T>
 static size_t packed_b_bytes(int64_t k, int64_t n, Storage storage = Storage::full) {
     const int64_t size = storage == Storage::full ? sizeof(T) : sizeof(Bfloat16);
-    return padded(round_up(max_of(n, 1), Tile<T>::width) * k * size);
+    const int64_t last = n % Tile<T>::width;
+    // Parts of a sparse strip are two vectors, where the last panel may have one.
+    return padded((n - last + stored_width<T>(last)) * k * size) + 64;
 }
 
 // One block of rows of A: sparse where `panels` is null.

@@ -32,6 +32,12 @@ struct Tile {
 template <>
 struct Tile<Bfloat16> : Tile<float> {};
 
+// Columns that a panel is stored with: whole vectors, as many as it has.
+template <class T>
+LW_INLINE int64_t stored_width(int64_t cols) {
+    return cols < Tile<T>::width ? round_up(cols, lanes<T>) : Tile<T>::width;
+}
+
 // Columns of a task at most: what the epilogue's buffers hold of a row.
 constexpr int64_t max_segment = 256;
 
@@ -106,10 +112,11 @@ LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to)
 
 // Where a tile's operands lie.
 enum class Source : uint8_t {
-    packed,    // both; constant steps: 4 to 10% faster where tiles are low (v3)
-    b_packed,  // a where it is
-    in_place,  // both where they are; b is left packed at `copy`
-    copying,   // packed both; a row of the next b is brought and left packed at `copy` each turn
+    packed,         // both; constant steps: 4 to 10% faster where tiles are low (v3)
+    b_packed,       // a where it is
+    in_place,       // both where they are; b is left packed at `copy`
+    in_place_part,  // the same of a panel that is not full
+    copying,  // packed both; a row of the next b is brought and left packed at `copy` each turn
 };
 
 // A row of a panel.
@@ -126,26 +133,31 @@ LW_INLINE void copy_vectors(const T* from, T* to) {
 // next tile's rows of A begin at next_a; rows ahead.from and ahead.to are for what follows the last
 // tile, since each brings those of the one below. One call for all that are alike: to begin and end
 // a call takes a twelfth of a tile of 100 steps.
-template <class T, int height, int vectors, Source source, bool first = false>
+template <class T, int height, int vectors, Source source, bool first = false, int stack = 1>
 static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
-                        Sums<T> from, Sums<T> to, const Ahead<T>& later, T* copy) {
-    constexpr bool packs = source == Source::in_place, copies = source == Source::copying;
+                        int64_t cols, Sums<T> from, Sums<T> to, const Ahead<T>& later, T* copy) {
+    constexpr bool part = source == Source::in_place_part, copies = source == Source::copying;
+    constexpr bool packs = part || source == Source::in_place;
     constexpr bool a_packed = source == Source::packed || copies;
     const int64_t a_step = a_packed ? height : a.step, across = a_packed ? 1 : a.across;
-    const int64_t b_step = packs ? b.step : Tile<T>::width;
     constexpr int64_t width = vectors * lanes<T>;
+    const int64_t b_step = packs ? b.step : width;
+    const int64_t in_last = cols - (vectors - 1) * lanes<T>;  // columns of a part's last vector
+    constexpr int rows = height * stack;
     Ahead<T> ahead = later;
     for (; count > 0; --count) {
-        Vec<T> sum[height][vectors];
+        Vec<T> sum[rows][vectors];
         begin_sums<T, first>(sum, from);
         const T *x = a.data, *y = b.data;
         const auto step = [&]() __attribute__((always_inline)) {
             Vec<T> row[vectors];
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; ++v) row[v] = load(y + v * lanes<T>);
+            for (int v = 0; v < vectors; ++v)
+                row[v] = part && v == vectors - 1 ? load_n(y + v * lanes<T>, in_last)
+                                                  : load(y + v * lanes<T>);
 #pragma GCC unroll 16
-            for (int r = 0; r < height; ++r) {
-                const Vec<T> value = splat(x[r * across]);
+            for (int r = 0; r < rows; ++r) {
+                const Vec<T> value = splat(x[r / height * next_a + r % height * across]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][v], value, row[v]);
             }
@@ -170,7 +182,7 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
             ahead.b.data += ahead.b.step;
         };
-        const auto below = [](const Sums<T>& s) { return Strip<T>{s.at(height, 0).data, s.ld}; };
+        const auto below = [](const Sums<T>& s) { return Strip<T>{s.at(rows, 0).data, s.ld}; };
         const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
 #pragma GCC unroll 4
             for (int64_t j = 0; j < width; j += line<T>) __builtin_prefetch(row.data + j, 1);
@@ -187,8 +199,8 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             bring(ahead.to);
         };
         int64_t turns = depth / steps_per_turn;
-        for (int64_t r = turns; r < height; ++r) bring_row();
-        const int64_t share = max_of(turns / height, 1);
+        for (int64_t r = turns; r < rows; ++r) bring_row();
+        const int64_t share = max_of(turns / rows, 1);
         // The loop's own instructions are a seventh of a step: four steps a turn, 10% faster on
         // Zen 3.
         while (turns > 0) {
@@ -206,27 +218,24 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
         }
         for (int64_t n = depth % steps_per_turn; n > 0; --n) step();
         end_sums<T>(sum, to);
-        a.data += next_a;
-        from = from.at(height, 0), to = to.at(height, 0);
+        a.data += stack * next_a;
+        from = from.at(rows, 0), to = to.at(rows, 0);
     }
 }
 
 template <class T>
 using DenseTiles = void (*)(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
-                            Sums<T> from, Sums<T> to, const Ahead<T>& ahead, T* copy);
+                            int64_t cols, Sums<T> from, Sums<T> to, const Ahead<T>& ahead, T* copy);
 
-// Of a panel that is not full as many vectors as it has, up to the next power of two; those that
-// copy or that read it in place are full. Most tiles are packed: where they are `first`, to load no
-// zeros is 3% at 100 k.
-template <class T, int height, int vectors = Tile<T>::vectors>
-static DenseTiles<T> dense_tiles_from(int64_t cols, Source source, bool first) {
-    if constexpr (vectors > 1)
-        if (cols <= vectors / 2 * lanes<T> &&
-            (source == Source::packed || source == Source::b_packed))
-            return dense_tiles_from<T, height, vectors / 2>(cols, source, first);
+// Most tiles are packed: where they are `first`, to load no zeros is 3% at 100 k.
+template <class T, int height, int vectors, int stack>
+static DenseTiles<T> dense_tiles_from(Source source, bool first) {
     if (source == Source::packed)
-        return first ? dense_tiles<T, height, vectors, Source::packed, true>
-                     : dense_tiles<T, height, vectors, Source::packed>;
+        return first ? dense_tiles<T, height, vectors, Source::packed, true, stack>
+                     : dense_tiles<T, height, vectors, Source::packed, false, stack>;
+    if constexpr (stack > 1) return dense_tiles<T, height, vectors, Source::b_packed, false, stack>;
+    if (source == Source::in_place_part)
+        return dense_tiles<T, height, vectors, Source::in_place_part>;
     if constexpr (vectors == Tile<T>::vectors) {
         if (source == Source::copying) return dense_tiles<T, height, vectors, Source::copying>;
         if (source == Source::in_place) return dense_tiles<T, height, vectors, Source::in_place>;
@@ -234,10 +243,25 @@ static DenseTiles<T> dense_tiles_from(int64_t cols, Source source, bool first) {
     return dense_tiles<T, height, vectors, Source::b_packed>;
 }
 
+// Row panels that one tile takes at once: a panel of few columns has too few sums otherwise, whose
+// steps wait for each other.
 template <class T>
-static DenseTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first) {
-    return visit_count<Tile<T>::max_height>(
-        wanted, [&]<int height>() { return dense_tiles_from<T, height>(cols, source, first); });
+LW_INLINE int64_t stack_of(int64_t cols) {
+    return 2 * round_up(cols, lanes<T>) <= Tile<T>::width ? 2 : 1;
+}
+
+// Of as many vectors as the panel has.
+template <class T>
+static DenseTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first,
+                                    int64_t stack) {
+    return visit_count<Tile<T>::max_height>(wanted, [&]<int height>() {
+        return visit_count<Tile<T>::vectors>(
+            min_of(ceil_div(cols, lanes<T>), Tile<T>::vectors), [&]<int vectors>() {
+                if constexpr (2 * vectors <= Tile<T>::vectors)
+                    if (stack == 2) return dense_tiles_from<T, height, vectors, 2>(source, first);
+                return dense_tiles_from<T, height, vectors, 1>(source, first);
+            });
+    });
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE
