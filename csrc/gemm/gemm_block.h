@@ -12,7 +12,7 @@ namespace layerwise::LW_ISA_NAMESPACE {
 template <class T>
 struct Result {
     int64_t cols = 0;
-    Sums<T> sums;  // there, where they are the result: columns that fill panels
+    Sums<T> sums;                       // there, where they are the result
     const TileEnd<T>* tiles = nullptr;  // or in this
 };
 
@@ -78,8 +78,8 @@ private:
         int64_t done = 0;
         if constexpr (sizeof(S) == sizeof(T))
             if (rows <= max_low<T> && rows <= p.height) {
-                run_low(d, last, strips);
-                done = cols / width, first = 0;
+                done = run_low(d, last, strips);
+                first = 0;
             }
         const auto panel = [&](PanelPart x, int64_t q) {
             x.q = q % panels, x.cols = min_of(width, cols - x.q * width);
@@ -95,35 +95,41 @@ private:
         }
     }
 
-    // The full panels of a block of so few rows that one tile reads each.
-    void run_low(const PanelPart& d, bool last_depth, const Panels<T>& strips) const {
-        const int64_t panels = cols / width, in_place = b.panels.first_packed / width;
-        const int64_t ending = last_depth ? result.cols / width : 0;
-        const Strip<T> lines = strips.at(0, rows, d.k);
+    // A block of so few rows that one tile reads each panel, but for a panel that is packed and not
+    // full; gives how many it has done.
+    int64_t run_low(const PanelPart& d, bool last_depth, const Panels<T>& strips) const {
+        const bool in_place = b.panels.first_packed > 0, ends = last_depth && result.cols > 0;
+        const int64_t panels = in_place ? ceil_div(b.panels.first_packed, width) : cols / width;
+        const bool across = rows <= max_across<T> && !in_place && b.source.data;
+        const int64_t most = across ? 1 : low_panels<T>(rows);
+        const TileEnd<T>* const end = ends ? result.tiles : nullptr;
         alignas(64) T own[Tile<T>::max_height * width];
         for (int64_t q = 0, n = 0; q < panels; q += n) {
-            const int64_t col = q * width;
-            const bool packed = b.panels.is_packed(col);
-            const bool across = rows <= max_across<T> && packed && b.source.data;
-            const int64_t alike =
-                min_of(q < in_place ? in_place : panels, q < ending ? ending : panels);
-            n = across || q + low_panels<T>(rows) > alike ? 1 : low_panels<T>(rows);
-            const Sums<T> grown = sums.at(0, col), from = d.k > 0 ? grown : no_sums<T>();
-            const TileEnd<T>* const end = q < ending ? result.tiles : nullptr;
-            const Sums<T> to = end          ? Sums<T>{own, n * width}
-                               : q < ending ? result.sums.at(0, col)
-                                            : grown;
+            const int64_t left = panels - q, col = q * width;
+            n = left <= most ? left : left < 2 * most ? ceil_div(left, 2) : most;
+            const int64_t there = min_of(n * width, cols - col);
+            const Sums<T> grown = sums.at(0, col);
+            Tiles<T> tile = {};
+            tile.depth = d.depth, tile.cols = there;
+            tile.a = strips.at(0, rows, d.k);
+            tile.from = d.k > 0 ? grown : no_sums<T>();
+            tile.to = end ? Sums<T>{own, n * width} : ends ? result.sums.at(0, col) : grown;
+            tile.ending = ends && !end ? there : n * width;
             if (across) {
                 const Matrix<const T>& x = b.source;
-                across_tile_of<T>(rows)(d.depth, lines, x.data + col * x.col_stride + d.k,
-                                        x.col_stride, from, to);
+                tile.b = {x.data + col * x.col_stride + d.k, 1, x.col_stride};
+                across_tile_of<T>(rows)(tile);
             } else {
                 for (int64_t i = q; i < q + n; ++i) task.pack_panel(i, d.k, d.k + d.depth);
-                low_tile_of<T>(rows, n == 1, !packed)(d.depth, lines, b.panels.at(col, width, d.k),
-                                                      b.panels.apart(col, width), from, to);
+                tile.b = b.panels.at(col, width, d.k), tile.apart = b.panels.apart(col, width);
+                const Low source = !in_place           ? Low::packed
+                                   : there < n * width ? Low::in_place_part
+                                                       : Low::in_place;
+                low_tile_of<T>(rows, n, source)(tile);
             }
-            if (end) end->take(0, rows, col, n * width, to);
+            if (end) end->take(0, rows, col, there, tile.to);
         }
+        return panels;
     }
 
     // What the tile at (row, col) of the block begins with and leaves, or its end reads and writes.
@@ -177,7 +183,6 @@ private:
             const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;
             Ahead<T> ahead =
                 rows_ahead(x, from.at(row, col), to.at(row, col), end, row, x.q * width + col);
-            const int64_t next_a = strips.apart(r, height);
             if (copies)
                 ahead.b = copied.rows;
             else if (!packs)
@@ -187,13 +192,21 @@ private:
                                   : copies                ? Source::copying
                                   : strips.is_packed(r)   ? Source::packed
                                                           : Source::b_packed;
-            dense_tiles_of<T>(height, x.cols, source, x.k == 0, stack)(
-                calls, x.depth, strips.at(r, height, x.k), next_a,
-                packs ? panel.in_place : panel.columns, x.cols, from.at(r, 0),
-                end ? Sums<T>{own, stored} : to.at(r, 0), ahead,
-                copies ? copied.to : panel.room.data);
+            const Tiles<T> run = {.count = calls,
+                                  .depth = x.depth,
+                                  .a = strips.at(r, height, x.k),
+                                  .b = packs ? panel.in_place : panel.columns,
+                                  .next_a = strips.apart(r, height),
+                                  .apart = 0,
+                                  .cols = x.cols,
+                                  .from = from.at(r, 0),
+                                  .to = end ? Sums<T>{own, stored} : to.at(r, 0),
+                                  .ending = ends && !end ? x.cols : stored,
+                                  .ahead = ahead,
+                                  .copy = copies ? copied.to : panel.room.data};
+            dense_tiles_of<T>(height, x.cols, source, x.k == 0, stack)(run);
             if (copies) copied.pass(calls * turns);
-            if (end) end->take(r, n * height, x.q * width, x.cols, {own, stored});
+            if (end) end->take(r, n * height, x.q * width, x.cols, run.to);
             if (packs && panel.room.state)
                 __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);
         }

@@ -97,7 +97,7 @@ struct Task {
         Result<T> found = {0, sums};
         if (ending == Ending::stored) {
             const Matrix<T>& x = g.mean;
-            found.cols = cols / width * width;
+            found.cols = dense ? cols : cols / width * width;  // sparse tiles write whole panels
             found.sums = {x.data + i * x.row_stride + j0 + j, x.row_stride};
         } else if (ending == Ending::tiles) {
             found.cols = cols;

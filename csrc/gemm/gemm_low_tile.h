@@ -22,44 +22,58 @@ constexpr int low_panels(int64_t height) {
     return static_cast<int>(panels < most ? panels : most);
 }
 
-// As dense_tiles, one tile against `panels` panels of B that are `apart`; in_place: B is not
-// packed, and each step asks for the rows that are needed some steps later.
-template <class T, int height, int panels, bool in_place>
-static void low_tile(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<T> from,
-                     Sums<T> to) {
+// How the panels lie that a tile of few rows reads.
+enum class Low : uint8_t {
+    packed,
+    in_place,       // each step asks for the rows that are needed some steps later
+    in_place_part,  // the last of them is not full
+};
+
+// As dense_tiles, one tile against `panels` panels of B.
+template <class T, int height, int panels, Low source>
+static void low_tile(const Tiles<T>& tile) {
     constexpr int64_t width = Tile<T>::width;
     constexpr int vectors = Tile<T>::vectors;
+    constexpr bool in_place = source != Low::packed, part = source == Low::in_place_part;
+    constexpr int64_t ahead = panels > 1 ? steps_ahead / 2 : steps_ahead;
+    const int64_t b_step = in_place ? tile.b.step : width, apart = in_place ? width : tile.apart;
+    const T *a = tile.a.data, *b = tile.b.data;
     Vec<T> sum[height][vectors * panels];
-    begin_sums<T>(sum, from);
-    for (; depth > 0; --depth) {
+    begin_sums<T>(sum, tile.from);
+    for (int64_t depth = tile.depth; depth > 0; --depth) {
 #pragma GCC unroll 8
         for (int p = 0; p < panels; ++p) {
-            const T* const row = b.data + p * apart;
+            const T* const row = b + p * apart;
             for (int64_t j = 0; in_place && j < width; j += line<T>)
-                __builtin_prefetch(row + steps_ahead * b.step + j);
+                __builtin_prefetch(row + ahead * b_step + j);
             Vec<T> y[vectors];
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; ++v) y[v] = load(row + v * lanes<T>);
+            for (int v = 0; v < vectors; ++v) {
+                const T* const at = row + v * lanes<T>;
+                y[v] = part && p == panels - 1 ? load_n(at, lanes_of<T>(tile.cols, p * vectors + v))
+                                               : load(at);
+            }
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
-                const Vec<T> x = splat(a.data[r * a.across]);
+                const Vec<T> x = splat(a[r * tile.a.across]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][vectors * p + v], x, y[v]);
             }
         }
-        a.data += a.step, b.data += in_place ? b.step : width;
+        a += tile.a.step, b += b_step;
     }
-    end_sums<T>(sum, to);
+    end_sums<T>(sum, tile.to, tile.ending);
 }
 
-// The same against one panel, whose columns are contiguous and `apart`: they are transposed in
+// The same against one panel, whose columns are contiguous and b.across: they are transposed in
 // registers, where packing would write them out to be read once.
 template <class T, int height>
-static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apart, Sums<T> from,
-                        Sums<T> to) {
+static void across_tile(const Tiles<T>& tile) {
     constexpr int vectors = Tile<T>::vectors;
+    const int64_t a_step = tile.a.step, apart = tile.b.across;
+    const T *a = tile.a.data, *columns = tile.b.data;
     Vec<T> sum[height][vectors];
-    begin_sums<T>(sum, from);
+    begin_sums<T>(sum, tile.from);
     const auto block = [&]<bool whole>(int64_t steps) __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (int part = 0; part < vectors; ++part) {
@@ -75,39 +89,29 @@ static void across_tile(int64_t depth, Strip<T> a, const T* columns, int64_t apa
             for (int64_t i = 0; i < (whole ? lanes<T> : steps); ++i)
 #pragma GCC unroll 16
                 for (int r = 0; r < height; ++r)
-                    accumulate<T>(sum[r][part], splat(a.data[i * a.step + r * a.across]), v[i]);
+                    accumulate<T>(sum[r][part], splat(a[i * a_step + r * tile.a.across]), v[i]);
         }
-        a.data += steps * a.step, columns += steps;
+        a += steps * a_step, columns += steps;
     };
+    int64_t depth = tile.depth;
     for (; depth >= lanes<T>; depth -= lanes<T>) block.template operator()<true>(lanes<T>);
     if (depth > 0) block.template operator()<false>(depth);
-    end_sums<T>(sum, to);
+    end_sums<T>(sum, tile.to, tile.ending);
 }
 
 template <class T>
-using LowTile = void (*)(int64_t depth, Strip<T> a, Strip<T> b, int64_t apart, Sums<T> from,
-                         Sums<T> to);
-
-template <class T, int height, int panels>
-static LowTile<T> low_tile_from(bool in_place) {
-    return in_place ? low_tile<T, height, panels, true> : low_tile<T, height, panels, false>;
-}
-
-// For low_panels(wanted) panels, or for one.
-template <class T>
-static LowTile<T> low_tile_of(int64_t wanted, bool one_panel, bool in_place) {
+static RunTiles<T> low_tile_of(int64_t wanted, int64_t panels, Low source) {
     return visit_count<max_low<T>>(wanted, [&]<int height>() {
-        return one_panel ? low_tile_from<T, height, 1>(in_place)
-                         : low_tile_from<T, height, low_panels<T>(height)>(in_place);
+        return visit_count<low_panels<T>(height)>(panels, [&]<int count>() {
+            if (source == Low::packed) return low_tile<T, height, count, Low::packed>;
+            return source == Low::in_place ? low_tile<T, height, count, Low::in_place>
+                                           : low_tile<T, height, count, Low::in_place_part>;
+        });
     });
 }
 
 template <class T>
-using AcrossTile = void (*)(int64_t depth, Strip<T> a, const T* columns, int64_t apart,
-                            Sums<T> from, Sums<T> to);
-
-template <class T>
-static AcrossTile<T> across_tile_of(int64_t wanted) {
+static RunTiles<T> across_tile_of(int64_t wanted) {
     return visit_count<max_across<T>>(wanted, []<int height>() { return across_tile<T, height>; });
 }
 

@@ -91,6 +91,12 @@ LW_INLINE Sums<T> no_sums() {
     return {const_cast<T*>(zeros<T>), 0};
 }
 
+// Of the first `cols` columns those in vector v.
+template <class T>
+LW_INLINE int64_t lanes_of(int64_t cols, int64_t v) {
+    return max_of(min_of(cols - v * lanes<T>, lanes<T>), 0);
+}
+
 // first: `from` is known to be no_sums(), and not read.
 template <class T, bool first = false, int height, int vectors>
 LW_INLINE void begin_sums(Vec<T> (&sum)[height][vectors], const Sums<T>& from) {
@@ -102,13 +108,39 @@ LW_INLINE void begin_sums(Vec<T> (&sum)[height][vectors], const Sums<T>& from) {
             sum[r][v] = first ? Vec<T>{} : load(from.data + r * from.ld + v * lanes<T>);
 }
 
+// Of the first `cols` columns, or of whole vectors if there are more.
 template <class T, int height, int vectors>
-LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to) {
+LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to, int64_t cols) {
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r)
 #pragma GCC unroll 16
-        for (int v = 0; v < vectors; ++v) store(to.data + r * to.ld + v * lanes<T>, sum[r][v]);
+        for (int v = 0; v < vectors; ++v) {
+            T* const at = to.data + r * to.ld + v * lanes<T>;
+            if (cols >= vectors * lanes<T>)
+                store(at, sum[r][v]);
+            else
+                store_n(at, sum[r][v], lanes_of<T>(cols, v));
+        }
 }
+
+// Tiles one below the other: to (height, width) = from + a b over one depth block; depth > 0. One
+// call for all that are alike: to begin and end a call takes a twelfth of a tile of 100 steps.
+template <class T>
+struct Tiles {
+    int64_t count, depth;
+    Strip<T> a, b;
+    int64_t next_a;  // from a tile's rows of A to those of the next
+    int64_t apart;   // from a panel of B to the next, of a tile that reads several
+    int64_t cols;    // of all its panels
+    Sums<T> from, to;
+    int64_t ending;  // columns that are written, of whole vectors unless they are fewer
+    Ahead<T> ahead;  // rows ahead.from and ahead.to are for what follows the last tile, since
+                     // each brings those of the one below
+    T* copy;
+};
+
+template <class T>
+using RunTiles = void (*)(const Tiles<T>&);
 
 // Where a tile's operands lie.
 enum class Source : uint8_t {
@@ -129,26 +161,26 @@ LW_INLINE void copy_vectors(const T* from, T* to) {
     for (int i = 0; i < Tile<T>::vectors; ++i) store(to + i * lanes<T>, v[i]);
 }
 
-// Tiles one below the other: to (height, width) = from + a b over one depth block; depth > 0. The
-// next tile's rows of A begin at next_a; rows ahead.from and ahead.to are for what follows the last
-// tile, since each brings those of the one below. One call for all that are alike: to begin and end
-// a call takes a twelfth of a tile of 100 steps.
+// Tiles of `stack` row panels each against one panel of B.
 template <class T, int height, int vectors, Source source, bool first = false, int stack = 1>
-static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
-                        int64_t cols, Sums<T> from, Sums<T> to, const Ahead<T>& later, T* copy) {
+static void dense_tiles(const Tiles<T>& tiles) {
     constexpr bool part = source == Source::in_place_part, copies = source == Source::copying;
     constexpr bool packs = part || source == Source::in_place;
     constexpr bool a_packed = source == Source::packed || copies;
-    const int64_t a_step = a_packed ? height : a.step, across = a_packed ? 1 : a.across;
-    constexpr int64_t width = vectors * lanes<T>;
-    const int64_t b_step = packs ? b.step : width;
-    const int64_t in_last = cols - (vectors - 1) * lanes<T>;  // columns of a part's last vector
     constexpr int rows = height * stack;
-    Ahead<T> ahead = later;
-    for (; count > 0; --count) {
+    constexpr int64_t width = vectors * lanes<T>;
+    const int64_t depth = tiles.depth, next_a = tiles.next_a;
+    const int64_t a_step = a_packed ? height : tiles.a.step, across = a_packed ? 1 : tiles.a.across;
+    const int64_t b_step = packs ? tiles.b.step : width;
+    const int64_t in_last = lanes_of<T>(tiles.cols, vectors - 1);  // of a part
+    const T* a = tiles.a.data;
+    Sums<T> from = tiles.from, to = tiles.to;
+    Ahead<T> ahead = tiles.ahead;
+    T* copy = tiles.copy;
+    for (int64_t count = tiles.count; count > 0; --count) {
         Vec<T> sum[rows][vectors];
         begin_sums<T, first>(sum, from);
-        const T *x = a.data, *y = b.data;
+        const T *x = a, *y = tiles.b.data;
         const auto step = [&]() __attribute__((always_inline)) {
             Vec<T> row[vectors];
 #pragma GCC unroll 4
@@ -189,10 +221,10 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             __builtin_prefetch(row.data + width - 1, 1);  // it may begin inside a line
             row.data += row.step;
         };
-        if (!later.rows_go_on) {
+        if (!ahead.rows_go_on) {
             const bool last = count == 1;
-            if (last || from.ld > 0) ahead.from = last ? later.from : below(from);
-            ahead.to = last ? later.to : below(to);
+            if (last || from.ld > 0) ahead.from = last ? tiles.ahead.from : below(from);
+            ahead.to = last ? tiles.ahead.to : below(to);
         }
         const auto bring_row = [&]() __attribute__((always_inline)) {
             if (ahead.from.data) bring(ahead.from);
@@ -217,19 +249,15 @@ static void dense_tiles(int64_t count, int64_t depth, Strip<T> a, int64_t next_a
             } while (--n > 0);
         }
         for (int64_t n = depth % steps_per_turn; n > 0; --n) step();
-        end_sums<T>(sum, to);
-        a.data += stack * next_a;
+        end_sums<T>(sum, to, tiles.ending);
+        a += stack * next_a;
         from = from.at(rows, 0), to = to.at(rows, 0);
     }
 }
 
-template <class T>
-using DenseTiles = void (*)(int64_t count, int64_t depth, Strip<T> a, int64_t next_a, Strip<T> b,
-                            int64_t cols, Sums<T> from, Sums<T> to, const Ahead<T>& ahead, T* copy);
-
 // Most tiles are packed: where they are `first`, to load no zeros is 3% at 100 k.
 template <class T, int height, int vectors, int stack>
-static DenseTiles<T> dense_tiles_from(Source source, bool first) {
+static RunTiles<T> dense_tiles_from(Source source, bool first) {
     if (source == Source::packed)
         return first ? dense_tiles<T, height, vectors, Source::packed, true, stack>
                      : dense_tiles<T, height, vectors, Source::packed, false, stack>;
@@ -252,8 +280,8 @@ LW_INLINE int64_t stack_of(int64_t cols) {
 
 // Of as many vectors as the panel has.
 template <class T>
-static DenseTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first,
-                                    int64_t stack) {
+static RunTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first,
+                                  int64_t stack) {
     return visit_count<Tile<T>::max_height>(wanted, [&]<int height>() {
         return visit_count<Tile<T>::vectors>(
             min_of(ceil_div(cols, lanes<T>), Tile<T>::vectors), [&]<int vectors>() {
