@@ -177,8 +177,6 @@ private:
             if (end) n = min_of(n, ended_sums / (p.height * stored));
             if (copying && tile < copiers) n = min_of(n, copiers - tile);
             n = min_of(n, copies ? copied.left / turns : next_b.tiles(turns));
-            const int64_t stack = packs || n < 2 ? 1 : stack_of<T>(x.cols), calls = n / stack;
-            n = calls * stack;
             const bool last = tile + n == tiles;
             const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;
             Ahead<T> ahead =
@@ -186,13 +184,13 @@ private:
             if (copies)
                 ahead.b = copied.rows;
             else if (!packs)
-                ahead.b = next_b.part(calls * turns, idle);
+                ahead.b = next_b.part(n * turns, idle);
             const Source source = packs && x.cols < width ? Source::in_place_part
                                   : packs                 ? Source::in_place
                                   : copies                ? Source::copying
                                   : strips.is_packed(r)   ? Source::packed
                                                           : Source::b_packed;
-            const Tiles<T> run = {.count = calls,
+            const Tiles<T> run = {.count = n,
                                   .depth = x.depth,
                                   .a = strips.at(r, height, x.k),
                                   .b = packs ? panel.in_place : panel.columns,
@@ -204,8 +202,8 @@ private:
                                   .ending = ends && !end ? x.cols : stored,
                                   .ahead = ahead,
                                   .copy = copies ? copied.to : panel.room.data};
-            dense_tiles_of<T>(height, x.cols, source, x.k == 0, stack)(run);
-            if (copies) copied.pass(calls * turns);
+            dense_tiles_of<T>(height, x.cols, source, x.k == 0)(run);
+            if (copies) copied.pass(n * turns);
             if (end) end->take(r, n * height, x.q * width, x.cols, run.to);
             if (packs && panel.room.state)
                 __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);

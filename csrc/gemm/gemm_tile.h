@@ -161,15 +161,13 @@ LW_INLINE void copy_vectors(const T* from, T* to) {
     for (int i = 0; i < Tile<T>::vectors; ++i) store(to + i * lanes<T>, v[i]);
 }
 
-// Tiles of `stack` row panels each against one panel of B.
-template <class T, int height, int vectors, Source source, bool first = false, int stack = 1>
+template <class T, int height, int vectors, Source source, bool first = false>
 static void dense_tiles(const Tiles<T>& tiles) {
     constexpr bool part = source == Source::in_place_part, copies = source == Source::copying;
     constexpr bool packs = part || source == Source::in_place;
     constexpr bool a_packed = source == Source::packed || copies;
-    constexpr int rows = height * stack;
     constexpr int64_t width = vectors * lanes<T>;
-    const int64_t depth = tiles.depth, next_a = tiles.next_a;
+    const int64_t depth = tiles.depth;
     const int64_t a_step = a_packed ? height : tiles.a.step, across = a_packed ? 1 : tiles.a.across;
     const int64_t b_step = packs ? tiles.b.step : width;
     const int64_t in_last = lanes_of<T>(tiles.cols, vectors - 1);  // of a part
@@ -178,7 +176,7 @@ static void dense_tiles(const Tiles<T>& tiles) {
     Ahead<T> ahead = tiles.ahead;
     T* copy = tiles.copy;
     for (int64_t count = tiles.count; count > 0; --count) {
-        Vec<T> sum[rows][vectors];
+        Vec<T> sum[height][vectors];
         begin_sums<T, first>(sum, from);
         const T *x = a, *y = tiles.b.data;
         const auto step = [&]() __attribute__((always_inline)) {
@@ -188,8 +186,8 @@ static void dense_tiles(const Tiles<T>& tiles) {
                 row[v] = part && v == vectors - 1 ? load_n(y + v * lanes<T>, in_last)
                                                   : load(y + v * lanes<T>);
 #pragma GCC unroll 16
-            for (int r = 0; r < rows; ++r) {
-                const Vec<T> value = splat(x[r / height * next_a + r % height * across]);
+            for (int r = 0; r < height; ++r) {
+                const Vec<T> value = splat(x[r * across]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][v], value, row[v]);
             }
@@ -214,7 +212,7 @@ static void dense_tiles(const Tiles<T>& tiles) {
             __builtin_prefetch(soon + Tile<T>::width - 1, 0, 2);
             ahead.b.data += ahead.b.step;
         };
-        const auto below = [](const Sums<T>& s) { return Strip<T>{s.at(rows, 0).data, s.ld}; };
+        const auto below = [](const Sums<T>& s) { return Strip<T>{s.at(height, 0).data, s.ld}; };
         const auto bring = [&](Strip<T>& row) __attribute__((always_inline)) {
 #pragma GCC unroll 4
             for (int64_t j = 0; j < width; j += line<T>) __builtin_prefetch(row.data + j, 1);
@@ -231,8 +229,8 @@ static void dense_tiles(const Tiles<T>& tiles) {
             bring(ahead.to);
         };
         int64_t turns = depth / steps_per_turn;
-        for (int64_t r = turns; r < rows; ++r) bring_row();
-        const int64_t share = max_of(turns / rows, 1);
+        for (int64_t r = turns; r < height; ++r) bring_row();
+        const int64_t share = max_of(turns / height, 1);
         // The loop's own instructions are a seventh of a step: four steps a turn, 10% faster on
         // Zen 3.
         while (turns > 0) {
@@ -250,14 +248,14 @@ static void dense_tiles(const Tiles<T>& tiles) {
         }
         for (int64_t n = depth % steps_per_turn; n > 0; --n) step();
         end_sums<T>(sum, to, tiles.ending);
-        a += stack * next_a;
-        from = from.at(rows, 0), to = to.at(rows, 0);
+        a += tiles.next_a;
+        from = from.at(height, 0), to = to.at(height, 0);
     }
 }
 
 // Tiles of a full panel that is packed are most of all: where they are `first`, to load no zeros is
 // 3% at 100 k. Of a part of a panel, few kinds.
-template <class T, int height, int vectors, int stack>
+template <class T, int height, int vectors>
 static RunTiles<T> dense_tiles_from(Source source, bool first) {
     if (source == Source::in_place_part)
         return dense_tiles<T, height, vectors, Source::in_place_part>;
@@ -268,27 +266,17 @@ static RunTiles<T> dense_tiles_from(Source source, bool first) {
         if (source == Source::copying) return dense_tiles<T, height, vectors, Source::copying>;
         if (source == Source::in_place) return dense_tiles<T, height, vectors, Source::in_place>;
     }
-    return dense_tiles<T, height, vectors, Source::b_packed, false, stack>;
-}
-
-// Row panels that one tile takes at once: a panel of few columns has too few sums otherwise, whose
-// steps wait for each other.
-template <class T>
-LW_INLINE int64_t stack_of(int64_t cols) {
-    return 2 * round_up(cols, lanes<T>) <= Tile<T>::width ? 2 : 1;
+    return dense_tiles<T, height, vectors, Source::b_packed>;
 }
 
 // Of as many vectors as the panel has.
 template <class T>
-static RunTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first,
-                                  int64_t stack) {
+static RunTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first) {
+    constexpr int most = Tile<T>::vectors;
     return visit_count<Tile<T>::max_height>(wanted, [&]<int height>() {
-        return visit_count<Tile<T>::vectors>(
-            min_of(ceil_div(cols, lanes<T>), Tile<T>::vectors), [&]<int vectors>() {
-                if constexpr (2 * vectors <= Tile<T>::vectors)
-                    if (stack == 2) return dense_tiles_from<T, height, vectors, 2>(source, first);
-                return dense_tiles_from<T, height, vectors, 1>(source, first);
-            });
+        return visit_count<most>(min_of(ceil_div(cols, lanes<T>), most), [&]<int vectors>() {
+            return dense_tiles_from<T, height, vectors>(source, first);
+        });
     });
 }
 
