@@ -4,7 +4,7 @@
 #include "core/philox.h"
 #include "gemm/activation.h"
 #include "gemm/gemm.h"
-#include "gemm/gemm_tile.h"
+#include "gemm/gemm_strip.h"
 #include "gemm/momentum_cpu.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "core/operand.h"
-#include "gemm/gemm_tile.h"
+#include "gemm/gemm_strip.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
 

@@ -1,7 +1,7 @@
 // The step of momentum.h along rows. Include from *_cpu.cpp files only.
 #pragma once
 
-#include "gemm/gemm_tile.h"
+#include "gemm/gemm_strip.h"
 #include "gemm/momentum_step.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
