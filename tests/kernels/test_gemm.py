@@ -283,7 +283,9 @@ def test_gaussian_samples_are_those_of_the_oracle(backend, dtype, returns, rng):
 
 @pytest.mark.parametrize("layout", ["columns", "step", "negative"])
 def test_gemm_writes_its_output_and_nothing_beside_it(backend, dtype, layout, rng):
-    for m, n, k in [(1, 1, 2), (7, 33, 20), (17, 129, 5), (9, 64, 300), (0, 4, 3), (4, 0, 3)]:
+    shapes = [(1, 1, 2), (7, 33, 20), (17, 129, 5), (9, 64, 300), (0, 4, 3), (4, 0, 3)]
+    shapes += [(1, 100, 60), (5, 49, 600), (20, 81, 60), (90, 37, 600), (90, 10, 60)]
+    for m, n, k in shapes:
         a, b = harness.real(rng, (m, k), dtype), harness.real(rng, (k, n), dtype)
         output = harness.GuardedView((m, n), dtype, layout)
         got = backend.gemm(a, b, out=output.view)
@@ -351,6 +353,34 @@ def test_gemm_at_random_sizes_of_several_blocks(native, dtype, rng):
         got = native.gemm(given_a, given_b, num_threads=threads)
         expected = a.astype(np.float64) @ b.astype(np.float64)
         assert np.array_equal(got, expected), (m, n, k, threads)
+
+
+# A panel of B that is not full is read where it lies, or packed, in the vectors that it needs; the
+# result may lie in wider rows, of which nothing else changes.
+@pytest.mark.parametrize("layout", ["C", "F"])
+@pytest.mark.parametrize("rows", [1, 4, 11, 30, 100])
+def test_gemm_of_every_width_of_a_panel(native, dtype, rows, layout, rng):
+    for k in (40, 70, 530):
+        a, b = rng.integers(-8, 9, (rows, k)).astype(dtype), rng.integers(-8, 9, (k, 140))
+        expected = a.astype(np.float64) @ b
+        for cols in range(1, 140, 1 if k == 70 else 9):
+            given = np.asarray(b[:, :cols], dtype, order=layout)
+            out = np.full((rows, 142), 7, dtype)
+            native.gemm(a, given, out=out[:, 1 : cols + 1])
+            assert np.array_equal(out[:, 1 : cols + 1], expected[:, :cols]), (k, cols)
+            assert (out[:, 0] == 7).all()
+            assert (out[:, cols + 1 :] == 7).all(), (k, cols)
+
+
+# Rows and columns of A that are read where they lie are the same as packed ones.
+@pytest.mark.parametrize("layout", harness.LAYOUTS)
+def test_gemm_of_every_height_of_a_tile(native, dtype, layout, rng):
+    for n, k in [(20, 70), (65, 530), (400, 600)]:
+        a, b = rng.integers(-8, 9, (40, k)).astype(dtype), rng.integers(-8, 9, (k, n)).astype(dtype)
+        expected = a.astype(np.float64) @ b
+        for rows in range(1, 40, 1 if k == 70 else 3):
+            got = native.gemm(harness.lay_out(a[:rows], layout), b)
+            assert np.array_equal(got, expected[:rows]), (n, k, rows)
 
 
 # What a task packs for itself, rows or columns, depends on how many blocks there are a thread.
