@@ -11,6 +11,8 @@ namespace layerwise::LW_ISA_NAMESPACE {
 // Of a task: long runs of each row, which memory brings sooner than short ones pages apart.
 constexpr int64_t columns_per_task = 256;
 
+constexpr int64_t rows_ahead = 4;
+
 // Sums of columns [j0, j0 + n) of x, at most a task's, j0 a multiple of 64: each one chain over the
 // rows.
 template <class T>
@@ -29,6 +31,7 @@ static void column_sums(const Operand<T>& x, int64_t j0, int64_t n, T* sums) {
             const int64_t stride = x.dense.col_stride;
             const T* row = x.dense.data + i * x.dense.row_stride + j0 * stride;
             for (int64_t j = 0; j < n; j += lanes<T>) {
+                __builtin_prefetch(row + rows_ahead * x.dense.row_stride + j * stride);
                 const Vec<T> values = load_lanes(row + j * stride, stride, min_of(lanes<T>, n - j));
                 store(sums + j, load(sums + j) + values);
             }
