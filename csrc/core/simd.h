@@ -121,6 +121,9 @@ LW_INLINE IntVec<T> first_lanes(int64_t n) {
     return lane < static_cast<typename IntOf<T>::Signed>(n);
 }
 
+// Is part of a vector loaded and stored by one instruction?
+constexpr bool has_masks = LW_VECTOR_BYTES >= 32;
+
 // The first n lanes, zeros after them; n in [0, lanes]. Memory past them is not touched.
 template <class T>
 LW_INLINE Vec<T> load_n(const T* p, int64_t n) {

@@ -7,12 +7,12 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// Of the first `cols` columns of a block, those that tiles read in place: all, or where lines may
-// be sparse what fills panels.
+// Of the first `cols` columns of a block, those that tiles read in place: all, or what fills panels
+// where lines may be sparse or part of a vector cannot be read at once.
 template <class T>
 LW_INLINE int64_t columns_in_place(const Plan& p, int64_t cols) {
     if (!p.b_in_place) return 0;
-    return p.dense_a ? cols : cols / Tile<T>::width * Tile<T>::width;
+    return p.dense_a && has_masks ? cols : cols / Tile<T>::width * Tile<T>::width;
 }
 
 // How the sums of a block end: as they are (not all of them grow there, since rows of C may be a

@@ -104,8 +104,10 @@ static RunTiles<T> low_tile_of(int64_t wanted, int64_t panels, Low source) {
     return visit_count<max_low<T>>(wanted, [&]<int height>() {
         return visit_count<low_panels<T>(height)>(panels, [&]<int count>() {
             if (source == Low::packed) return low_tile<T, height, count, Low::packed>;
-            return source == Low::in_place ? low_tile<T, height, count, Low::in_place>
-                                           : low_tile<T, height, count, Low::in_place_part>;
+            if constexpr (has_masks)
+                if (source == Low::in_place_part)
+                    return low_tile<T, height, count, Low::in_place_part>;
+            return low_tile<T, height, count, Low::in_place>;
         });
     });
 }

@@ -122,8 +122,9 @@ static void dense_tiles(const Tiles<T>& tiles) {
 // 3% at 100 k. Of a part of a panel, few kinds.
 template <class T, int height, int vectors>
 static RunTiles<T> dense_tiles_from(Source source, bool first) {
-    if (source == Source::in_place_part)
-        return dense_tiles<T, height, vectors, Source::in_place_part>;
+    if constexpr (has_masks)
+        if (source == Source::in_place_part)
+            return dense_tiles<T, height, vectors, Source::in_place_part>;
     if constexpr (vectors == Tile<T>::vectors) {
         if (source == Source::packed)
             return first ? dense_tiles<T, height, vectors, Source::packed, true>
