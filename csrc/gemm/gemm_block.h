@@ -51,10 +51,10 @@ struct DenseBlock {
     }
 
 private:
-    // So many sums end together, or a tile (a twentieth of a gradient of 100 rows); what they read
-    // and write has been brought by as many before.
-    static constexpr int64_t tile_sums = Tile<T>::max_height * width, least_sums = 2048 / sizeof(T);
-    static constexpr int64_t ended_sums = tile_sums < least_sums ? least_sums : tile_sums;
+    // So many sums end together, 2 KiB (a twentieth of a gradient of 100 rows); what they read and
+    // write has been brought by as many before.
+    static constexpr int64_t ended_sums = 2048 / sizeof(T);
+    static_assert(ended_sums >= Tile<T>::max_height * width);
 
     // Of a panel, between others.
     struct Visit {
@@ -79,7 +79,7 @@ private:
         if constexpr (sizeof(S) == sizeof(T))
             if (rows <= max_low<T> && rows <= p.height) {
                 done = run_low(d, last, strips);
-                first = 0;
+                first = 0;  // what it leaves is the last panel
             }
         const auto panel = [&](PanelPart x, int64_t q) {
             x.q = q % panels, x.cols = min_of(width, cols - x.q * width);
@@ -100,7 +100,7 @@ private:
     int64_t run_low(const PanelPart& d, bool last_depth, const Panels<T>& strips) const {
         const bool in_place = b.panels.first_packed > 0, ends = last_depth && result.cols > 0;
         const int64_t panels = in_place ? ceil_div(b.panels.first_packed, width) : cols / width;
-        const bool across = rows <= max_across<T> && !in_place && b.source.data;
+        const bool across = rows <= max_across<T> && b.source.data;
         const int64_t most = across ? 1 : low_panels<T>(rows);
         const TileEnd<T>* const end = ends ? result.tiles : nullptr;
         alignas(64) T own[Tile<T>::max_height * width];
@@ -114,7 +114,7 @@ private:
             tile.a = strips.at(0, rows, d.k);
             tile.from = d.k > 0 ? grown : no_sums<T>();
             tile.to = end ? Sums<T>{own, n * width} : ends ? result.sums.at(0, col) : grown;
-            tile.ending = ends && !end ? there : n * width;
+            tile.written = ends && !end ? there : n * width;
             if (across) {
                 const Matrix<const T>& x = b.source;
                 tile.b = {x.data + col * x.col_stride + d.k, 1, x.col_stride};
@@ -123,7 +123,7 @@ private:
                 for (int64_t i = q; i < q + n; ++i) task.pack_panel(i, d.k, d.k + d.depth);
                 tile.b = b.panels.at(col, width, d.k), tile.apart = b.panels.apart(col, width);
                 const Low source = !in_place           ? Low::packed
-                                   : there < n * width ? Low::in_place_part
+                                   : there < n * width ? Low::in_place_partial
                                                        : Low::in_place;
                 low_tile_of<T>(rows, n, source)(tile);
             }
@@ -148,8 +148,9 @@ private:
 
     // The tiles bring the next panel of B: 1/7 faster at 2048^3 where L3 is far (Emerald Rapids).
     // What the next depth block reads of A only pushes out of L2 what this one does (2%). A panel
-    // that is to be packed is copied by the last of them: to copy it while it is read takes six
-    // times a tile, most of it waiting.
+    // that is to be packed is copied by the last of them (one that is not full, and the one after
+    // it, by the first tile that reads it): to copy it while it is read takes six times a tile,
+    // most of it waiting.
     void run_panel(const Visit& visit, const Panels<T>& strips, PanelCopy<T>& copied) const {
         const PanelPart& x = visit.part;
         const int64_t turns = x.depth / steps_per_turn;
@@ -185,7 +186,7 @@ private:
                 ahead.b = copied.rows;
             else if (!packs)
                 ahead.b = next_b.part(n * turns, idle);
-            const Source source = packs && x.cols < width ? Source::in_place_part
+            const Source source = packs && x.cols < width ? Source::in_place_partial
                                   : packs                 ? Source::in_place
                                   : copies                ? Source::copying
                                   : strips.is_packed(r)   ? Source::packed
@@ -199,7 +200,7 @@ private:
                                   .cols = x.cols,
                                   .from = from.at(r, 0),
                                   .to = end ? Sums<T>{own, stored} : to.at(r, 0),
-                                  .ending = ends && !end ? x.cols : stored,
+                                  .written = ends && !end ? x.cols : stored,
                                   .ahead = ahead,
                                   .copy = copies ? copied.to : panel.room.data};
             dense_tiles_of<T>(height, x.cols, source, x.k == 0)(run);

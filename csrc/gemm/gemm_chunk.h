@@ -87,7 +87,6 @@ struct Task {
             operand_cols(g.a_tail) == 0) {
             found.source = g.b.dense;
             found.source.data += (j0 + j) * g.b.dense.col_stride;
-            found.source.cols = cols;
         }
         return found;
     }

@@ -5,7 +5,6 @@
 // columns and many rows, it is computed as a product of few rows.
 #include "gemm/gemm.h"
 
-#include <cstdlib>
 #include "gemm/gemm_chunk.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {
@@ -23,13 +22,13 @@ static double density_of_a(const GemmArgs<T>& g) {
     return has_dense_rows(g.a) ? sampled_density(g.a, 0, operand_rows(g.a)) : 1;
 }
 
-// Are there too few tiles that read A for a copy of it to be worth its while? Columns: a strip of
+// Is a copy of A not worth its while, since few tiles read it? Columns: a strip of
 // them is a line for each k, which many tiles had better find side by side; at 100 k packed is 1 to
 // 4% faster for 500 columns of B, 3% slower for 200 (Zen 3, one thread). Pages apart they crowd
-// into a few sets of the cache. Rows: a tile streams its few; where L2 holds all of them, however
-// many tiles there are. One thread, in place against packed: 64 columns 0.8 of the time, 250 0.95,
-// (100,500,784) 0.98, (50,2000,2000) 0.75, 1024^3 1.05 (Ice Lake); at v3 0.95 at 64 columns, 1.02
-// at 250.
+// into a few sets of the cache. Rows: a tile streams its few; where L2 holds a depth block of them
+// all, however many tiles there are. One thread, in place against packed: 64 columns 0.8 of the
+// time, 250 0.95, (100,500,784) 0.98, (50,2000,2000) 0.75, 1024^3 1.05 (Ice Lake); at v3 0.95 at 64
+// columns, 1.02 at 250.
 template <class T>
 static bool leaves_in_place(const Matrix<const T>& a, int64_t m, int64_t n) {
     constexpr int64_t few = 256, page = 4096;
@@ -176,9 +175,9 @@ static Status run_planned(const GemmArgs<T>& g, double density, const Target& ta
     return run_plan<T, T>(g, p, target);
 }
 
-// Are there so few columns that much of a panel would be zeros, and rows enough for panels? Then
-// C' = B' A' may be computed: two to three times as fast at 10 columns where columns of A are
-// contiguous. Where rows are, they would have to be packed: faster only for fewer.
+// Are there so few columns that tiles would have few sums for what they load, and rows enough for
+// panels? Then C' = B' A' may be computed: two to three times as fast at 10 columns where columns
+// of A are contiguous.
 template <class T>
 static bool is_narrow(int64_t m, int64_t n) {
     constexpr int64_t width = Tile<T>::width;
@@ -187,6 +186,7 @@ static bool is_narrow(int64_t m, int64_t n) {
 
 template <class T>
 static bool wants_transposed(const GemmArgs<T>& g) {
+    // So many at most where it is rows of A, which would have to be packed.
     constexpr int64_t few = lanes<T> >= 16 ? lanes<T> * 3 / 2 : lanes<T> * 5 / 8;
     const int64_t n = operand_cols(g.b);
     if (!is_narrow<T>(operand_rows(g.a), n)) return false;

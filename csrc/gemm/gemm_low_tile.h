@@ -25,8 +25,8 @@ constexpr int low_panels(int64_t height) {
 // How the panels lie that a tile of few rows reads.
 enum class Low : uint8_t {
     packed,
-    in_place,       // each step asks for the rows that are needed some steps later
-    in_place_part,  // the last of them is not full
+    in_place,          // each step asks for the rows that are needed some steps later
+    in_place_partial,  // the last of them is not full
 };
 
 // As dense_tiles, one tile against `panels` panels of B.
@@ -34,7 +34,7 @@ template <class T, int height, int panels, Low source>
 static void low_tile(const Tiles<T>& tile) {
     constexpr int64_t width = Tile<T>::width;
     constexpr int vectors = Tile<T>::vectors;
-    constexpr bool in_place = source != Low::packed, part = source == Low::in_place_part;
+    constexpr bool in_place = source != Low::packed, partial = source == Low::in_place_partial;
     constexpr int64_t ahead = panels > 1 ? steps_ahead / 2 : steps_ahead;
     const int64_t b_step = in_place ? tile.b.step : width, apart = in_place ? width : tile.apart;
     const T *a = tile.a.data, *b = tile.b.data;
@@ -50,8 +50,9 @@ static void low_tile(const Tiles<T>& tile) {
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; ++v) {
                 const T* const at = row + v * lanes<T>;
-                y[v] = part && p == panels - 1 ? load_n(at, lanes_of<T>(tile.cols, p * vectors + v))
-                                               : load(at);
+                y[v] = partial && p == panels - 1
+                           ? load_n(at, lanes_of<T>(tile.cols, p * vectors + v))
+                           : load(at);
             }
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
@@ -62,10 +63,10 @@ static void low_tile(const Tiles<T>& tile) {
         }
         a += tile.a.step, b += b_step;
     }
-    end_sums<T>(sum, tile.to, tile.ending);
+    end_sums<T>(sum, tile.to, tile.written);
 }
 
-// The same against one panel, whose columns are contiguous and b.across: they are transposed in
+// The same against one panel, whose columns are contiguous, b.across apart: they are transposed in
 // registers, where packing would write them out to be read once.
 template <class T, int height>
 static void across_tile(const Tiles<T>& tile) {
@@ -96,7 +97,7 @@ static void across_tile(const Tiles<T>& tile) {
     int64_t depth = tile.depth;
     for (; depth >= lanes<T>; depth -= lanes<T>) block.template operator()<true>(lanes<T>);
     if (depth > 0) block.template operator()<false>(depth);
-    end_sums<T>(sum, tile.to, tile.ending);
+    end_sums<T>(sum, tile.to, tile.written);
 }
 
 template <class T>
@@ -105,8 +106,8 @@ static RunTiles<T> low_tile_of(int64_t wanted, int64_t panels, Low source) {
         return visit_count<low_panels<T>(height)>(panels, [&]<int count>() {
             if (source == Low::packed) return low_tile<T, height, count, Low::packed>;
             if constexpr (has_masks)
-                if (source == Low::in_place_part)
-                    return low_tile<T, height, count, Low::in_place_part>;
+                if (source == Low::in_place_partial)
+                    return low_tile<T, height, count, Low::in_place_partial>;
             return low_tile<T, height, count, Low::in_place>;
         });
     });

@@ -29,9 +29,8 @@ static void pack_b_dense(const Matrix<const T>& b, int64_t k0, int64_t k1, int64
 #else
     const int64_t cols = min_of(width, b.cols - j0);
 #endif
-    const int64_t stored = stored_width<T>(b.cols - j0);
-    const int64_t vectors = stored / lanes<T>;
-    const auto valid = [&](int v) { return max_of(min_of(cols - v * lanes<T>, lanes<T>), 0); };
+    const int64_t stored = stored_width<T>(b.cols - j0), vectors = stored / lanes<T>;
+    const auto valid = [&](int v) { return lanes_of<T>(cols, v); };
     const T* at = b.data + k0 * b.row_stride + j0 * b.col_stride;
     int64_t k = k0;
     if (has_rows_only(transposed(b))) {

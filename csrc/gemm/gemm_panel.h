@@ -45,8 +45,8 @@ struct Panels {
 // Where a depth block of a panel of B is: only in the matrix, being packed, packed for all.
 enum PanelState : uint8_t { unpacked, being_packed, packed };
 
-// A depth block of a panel: `cols` columns from q * width, k from `k` on; `block` is its number in
-// k.
+// A depth block of a panel: `cols` columns from q * width on, `depth` k from `k` on, the
+// `block`-th.
 struct PanelPart {
     int64_t q, cols, k, depth, block;
 };
@@ -182,7 +182,7 @@ struct PanelCopy {
     }
 };
 
-// Of a whole panel.
+// None of a panel that is not full: the first tile that reads it packs it.
 template <class T, class S>
 static PanelCopy<T> begin_copy(const Columns<T, S>& b, const PanelPart& x, const T* reading) {
     if (x.cols < Tile<T>::width) return {};

@@ -38,7 +38,7 @@ template <class T>
 static size_t packed_b_bytes(int64_t k, int64_t n, Storage storage = Storage::full) {
     const int64_t size = storage == Storage::full ? sizeof(T) : sizeof(Bfloat16);
     const int64_t last = n % Tile<T>::width;
-    // Parts of a sparse strip are two vectors, where the last panel may have one.
+    // Sparse tiles read two vectors at a time, where the last panel may have an odd number.
     return padded((n - last + stored_width<T>(last)) * k * size) + 64;
 }
 
@@ -62,7 +62,7 @@ struct Plan {
     bool own_rows;          // each task packs the rows of A that it reads, a depth at a time
     bool own_columns;       // each task packs the columns of B that it reads
     bool a_in_place;        // A is not packed
-    bool b_in_place;        // of B, only columns that fill no panel
+    bool b_in_place;        // nor B, but columns that fill no panel where A may be sparse
     bool dense_a;           // A is taken as dense without a look at its blocks
     size_t table_bytes, a_block_bytes;
     size_t b_bytes;  // of all of B packed, where this call packs it, with the states of its panels

@@ -42,7 +42,8 @@ LW_INLINE int64_t stored_width(int64_t cols) {
 constexpr int64_t max_segment = 256;
 
 // What a tile reads: `height` elements of A or `width` of B at each k, `step` from k to k. They
-// follow each other where they are packed; those of A may be `across` from one to the next.
+// follow each other where they are packed; those that are not packed are
+// `across` from one to the next (of B, where only across_tile reads it).
 template <class T>
 struct Strip {
     const T* data;
@@ -102,7 +103,7 @@ LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to,
         }
 }
 
-// A row of a panel.
+// A row of a full panel.
 template <class T>
 LW_INLINE void copy_vectors(const T* from, T* to) {
     Vec<T> v[Tile<T>::vectors];

@@ -21,13 +21,13 @@ struct Tiles {
     int64_t count, depth;
     Strip<T> a, b;
     int64_t next_a;  // from a tile's rows of A to those of the next
-    int64_t apart;   // from a panel of B to the next, of a tile that reads several
-    int64_t cols;    // of all its panels
+    int64_t apart;   // from a panel of B to the next; of low tiles, which read several
+    int64_t cols;    // that there are, in all these panels
     Sums<T> from, to;
-    int64_t ending;  // columns that are written, of whole vectors unless they are fewer
-    Ahead<T> ahead;  // rows ahead.from and ahead.to are for what follows the last tile, since
-                     // each brings those of the one below
-    T* copy;
+    int64_t written;  // columns of `to`: in whole vectors, or with a mask if they are fewer
+    Ahead<T> ahead;   // rows ahead.from and ahead.to are for what follows the last tile, since
+                      // each brings those of the one below
+    T* copy;          // this, count, next_a and ahead are not for low tiles
 };
 
 template <class T>
@@ -35,10 +35,10 @@ using RunTiles = void (*)(const Tiles<T>&);
 
 // Where a tile's operands lie.
 enum class Source : uint8_t {
-    packed,         // both; constant steps: 4 to 10% faster where tiles are low (v3)
-    b_packed,       // a where it is
-    in_place,       // both where they are; b is left packed at `copy`
-    in_place_part,  // the same of a panel that is not full
+    packed,            // both; constant steps: 4 to 10% faster where tiles are low (v3)
+    b_packed,          // a where it is
+    in_place,          // both where they are; b is left packed at `copy`
+    in_place_partial,  // the same of a panel that is not full
     copying,  // packed both; a row of the next b is brought and left packed at `copy` each turn
 };
 
@@ -46,13 +46,13 @@ constexpr int64_t steps_per_turn = 4;
 
 template <class T, int height, int vectors, Source source, bool first = false>
 static void dense_tiles(const Tiles<T>& tiles) {
-    constexpr bool part = source == Source::in_place_part, copies = source == Source::copying;
-    constexpr bool packs = part || source == Source::in_place;
+    constexpr bool partial = source == Source::in_place_partial, copies = source == Source::copying;
+    constexpr bool packs = partial || source == Source::in_place;
     constexpr bool a_packed = source == Source::packed || copies;
     constexpr int64_t width = vectors * lanes<T>;
     const int64_t a_step = a_packed ? height : tiles.a.step, across = a_packed ? 1 : tiles.a.across;
     const int64_t b_step = packs ? tiles.b.step : width;
-    const int64_t in_last = lanes_of<T>(tiles.cols, vectors - 1);  // of a part
+    const int64_t in_last = lanes_of<T>(tiles.cols, vectors - 1);  // of a partial panel
     const T* a = tiles.a.data;
     Sums<T> from = tiles.from, to = tiles.to;
     Ahead<T> ahead = tiles.ahead;
@@ -66,7 +66,7 @@ static void dense_tiles(const Tiles<T>& tiles) {
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; ++v) {
                 const T* const at = y + v * lanes<T>;
-                row[v] = part && v == vectors - 1 ? load_n(at, in_last) : load(at);
+                row[v] = partial && v == vectors - 1 ? load_n(at, in_last) : load(at);
             }
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
@@ -112,19 +112,19 @@ static void dense_tiles(const Tiles<T>& tiles) {
             } while (--n > 0);
         }
         for (int64_t n = tiles.depth % steps_per_turn; n > 0; --n) step();
-        end_sums<T>(sum, to, tiles.ending);
+        end_sums<T>(sum, to, tiles.written);
         a += tiles.next_a;
         from = from.at(height, 0), to = to.at(height, 0);
     }
 }
 
 // Tiles of a full panel that is packed are most of all: where they are `first`, to load no zeros is
-// 3% at 100 k. Of a part of a panel, few kinds.
+// 3% at 100 k. Of a partial panel, few kinds.
 template <class T, int height, int vectors>
 static RunTiles<T> dense_tiles_from(Source source, bool first) {
     if constexpr (has_masks)
-        if (source == Source::in_place_part)
-            return dense_tiles<T, height, vectors, Source::in_place_part>;
+        if (source == Source::in_place_partial)
+            return dense_tiles<T, height, vectors, Source::in_place_partial>;
     if constexpr (vectors == Tile<T>::vectors) {
         if (source == Source::packed)
             return first ? dense_tiles<T, height, vectors, Source::packed, true>
@@ -140,7 +140,7 @@ template <class T>
 static RunTiles<T> dense_tiles_of(int64_t wanted, int64_t cols, Source source, bool first) {
     constexpr int most = Tile<T>::vectors;
     return visit_count<Tile<T>::max_height>(wanted, [&]<int height>() {
-        return visit_count<most>(min_of(ceil_div(cols, lanes<T>), most), [&]<int vectors>() {
+        return visit_count<most>(ceil_div(cols, lanes<T>), [&]<int vectors>() {
             return dense_tiles_from<T, height, vectors>(source, first);
         });
     });

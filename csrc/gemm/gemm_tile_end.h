@@ -3,7 +3,7 @@
 #pragma once
 
 #include "gemm/activation.h"
-#include "gemm/gemm_tile.h"
+#include "gemm/gemm_strip.h"
 #include "gemm/momentum_cpu.h"
 
 namespace layerwise::LW_ISA_NAMESPACE {

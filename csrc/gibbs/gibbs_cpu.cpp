@@ -11,6 +11,7 @@ namespace layerwise::LW_ISA_NAMESPACE {
 // Of a task: long runs of each row, which memory brings sooner than short ones pages apart.
 constexpr int64_t columns_per_task = 256;
 
+// Rows that are asked for before they are read: what prefetches by itself stops where a run ends.
 constexpr int64_t rows_ahead = 4;
 
 // Sums of columns [j0, j0 + n) of x, at most a task's, j0 a multiple of 64: each one chain over the

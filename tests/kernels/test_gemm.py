@@ -372,6 +372,19 @@ def test_gemm_of_every_width_of_a_panel(native, dtype, rows, layout, rng):
             assert (out[:, cols + 1 :] == 7).all(), (k, cols)
 
 
+# Many tasks share its packed copy; blocks of A may be sparse beside dense ones, and then it is
+# packed before.
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("density", [0.2, 0.6, 1])
+def test_gemm_of_a_partial_panel_in_many_blocks(native, dtype, density, threads, rng):
+    a, b = rng.integers(-8, 9, (700, 530)).astype(dtype), rng.integers(-8, 9, (530, 200))
+    a[300:] *= rng.random((400, 530)) < density
+    expected = a.astype(np.float64) @ b
+    for cols in (1, 9, 31, 50, 63, 65, 90, 129, 190):
+        got = native.gemm(a, np.ascontiguousarray(b[:, :cols], dtype), num_threads=threads)
+        assert np.array_equal(got, expected[:, :cols]), cols
+
+
 # Rows and columns of A that are read where they lie are the same as packed ones.
 @pytest.mark.parametrize("layout", harness.LAYOUTS)
 def test_gemm_of_every_height_of_a_tile(native, dtype, layout, rng):
