@@ -22,13 +22,13 @@ static double density_of_a(const GemmArgs<T>& g) {
     return has_dense_rows(g.a) ? sampled_density(g.a, 0, operand_rows(g.a)) : 1;
 }
 
-// Is a copy of A not worth its while, since few tiles read it? Columns: a strip of
-// them is a line for each k, which many tiles had better find side by side; at 100 k packed is 1 to
-// 4% faster for 500 columns of B, 3% slower for 200 (Zen 3, one thread). Pages apart they crowd
-// into a few sets of the cache. Rows: a tile streams its few; where L2 holds a depth block of them
-// all, however many tiles there are. One thread, in place against packed: 64 columns 0.8 of the
-// time, 250 0.95, (100,500,784) 0.98, (50,2000,2000) 0.75, 1024^3 1.05 (Ice Lake); at v3 0.95 at 64
-// columns, 1.02 at 250.
+// Is a copy of A not worth its while, since few tiles read it? Columns: a strip of them is a line
+// for each k, which many tiles had better find side by side; at 100 k packed is 1 to 4% faster for
+// 500 columns of B, 3% slower for 200 (Zen 3, one thread). Pages apart they crowd into a few sets
+// of the cache. Rows: a tile streams its few; where L2 holds a depth block of them all, however
+// many tiles there are. One thread, in place against packed: 64 columns 0.8 of the time, 250 0.95,
+// (100,500,784) 0.98, (50,2000,2000) 0.75, 1024^3 1.05 (Ice Lake); at v3 0.95 at 64 columns, 1.02
+// at 250.
 template <class T>
 static bool leaves_in_place(const Matrix<const T>& a, int64_t m, int64_t n) {
     constexpr int64_t few = 256, page = 4096;
@@ -186,7 +186,7 @@ static bool is_narrow(int64_t m, int64_t n) {
 
 template <class T>
 static bool wants_transposed(const GemmArgs<T>& g) {
-    // So many at most where it is rows of A, which would have to be packed.
+    // So many at most where rows of A are contiguous, which would have to be packed.
     constexpr int64_t few = lanes<T> >= 16 ? lanes<T> * 3 / 2 : lanes<T> * 5 / 8;
     const int64_t n = operand_cols(g.b);
     if (!is_narrow<T>(operand_rows(g.a), n)) return false;

@@ -42,8 +42,8 @@ LW_INLINE int64_t stored_width(int64_t cols) {
 constexpr int64_t max_segment = 256;
 
 // What a tile reads: `height` elements of A or `width` of B at each k, `step` from k to k. They
-// follow each other where they are packed; those that are not packed are
-// `across` from one to the next (of B, where only across_tile reads it).
+// follow each other where they are packed, else they are `across` from one to the next (of B, only
+// across_tile takes them so).
 template <class T>
 struct Strip {
     const T* data;
