@@ -39,14 +39,13 @@ struct DenseBlock {
         const int64_t k_end = p.k;
 #endif
         if (k_end <= 0) clear();
-        PanelCopy<T> copied;
         for (int64_t k = 0, block = 0; k < k_end; k += p.depth, ++block) {
             const int64_t next = k + p.depth < k_end ? k + p.depth : 0;
             const auto depth_from = [&](int64_t from) { return min_of(p.depth, k_end - from); };
             const PanelPart d = {0, 0, k, depth_from(k), block};
             const PanelPart later = {0, 0, next, depth_from(next), next > 0 ? block + 1 : 0};
             task.pack_rows(k, k + d.depth);
-            run_depth(d, later, first, copied);
+            run_depth(d, later, first);
         }
     }
 
@@ -58,8 +57,8 @@ private:
 
     // Of a panel, between others.
     struct Visit {
-        PanelPart part, next;  // next: of the next task, unless it goes on
-        bool last_depth, goes_on;
+        PanelPart part, next;  // next: of the next task, after the last
+        bool last_depth;
     };
 
     void clear() const {
@@ -69,8 +68,7 @@ private:
     }
 
     // `next` is the depth block that follows: of the next task, after the last.
-    void run_depth(const PanelPart& d, const PanelPart& next, int64_t first,
-                   PanelCopy<T>& copied) const {
+    void run_depth(const PanelPart& d, const PanelPart& next, int64_t first) const {
         Panels<T> strips = a;
         if (p.own_rows) strips.packed_k = d.depth, strips.first_k = d.k;
         const int64_t panels = ceil_div(cols, width);
@@ -86,12 +84,10 @@ private:
             return x;
         };
         for (; done < panels; ++done) {
-            const bool goes_on = !last || done + 1 < panels;
             const PanelPart& follows = done + 1 < panels ? d : next;
-            const Visit visit = {panel(d, first + done), panel(follows, first + done + 1), last,
-                                 goes_on};
+            const Visit visit = {panel(d, first + done), panel(follows, first + done + 1), last};
             task.pack_panel(visit.part.q, d.k, d.k + d.depth);
-            run_panel(visit, strips, copied);
+            run_panel(visit, strips);
         }
     }
 
@@ -146,21 +142,15 @@ private:
         return ahead;
     }
 
-    // The tiles bring the next panel of B: 1/7 faster at 2048^3 where L3 is far (Emerald Rapids).
-    // What the next depth block reads of A only pushes out of L2 what this one does (2%). A panel
-    // that is to be packed is copied by the last of them (one that is not full, and the one after
-    // it, by the first tile that reads it): to copy it while it is read takes six times a tile,
-    // most of it waiting.
-    void run_panel(const Visit& visit, const Panels<T>& strips, PanelCopy<T>& copied) const {
+    // The first tile packs the panel, if it is only in the matrix. The tiles bring the next one:
+    // 1/7 faster at 2048^3 where L3 is far (Emerald Rapids); and the room for its copy: 2% at
+    // 1024^3. What the next depth block reads of A only pushes out of L2 what this one does (2%).
+    void run_panel(const Visit& visit, const Panels<T>& strips) const {
         const PanelPart& x = visit.part;
-        const int64_t turns = x.depth / steps_per_turn;
-        // The last tiles copy a row a turn each, all rows but a few.
-        const int64_t tiles = ceil_div(rows, p.height), copiers = tiles - steps_per_turn;
-        const bool copying = visit.goes_on && copiers > 0 && strips.is_packed(0) && x.cols == width;
-        const OpenPanel<T> panel = open_panel(b, x, copied);
-        copied = {};
+        const int64_t turns = x.depth / steps_per_turn, tiles = ceil_div(rows, p.height);
+        const OpenPanel<T> panel = open_panel(b, x);
         Region<T> next_b = panel_region(b, visit.next);
-        const T* const idle = panel.columns.data;
+        Region<T> next_room = room_region(b, visit.next);
         const Sums<T> grown = sums.at(0, x.q * width), from = x.k > 0 ? grown : no_sums<T>();
         const bool ends = visit.last_depth && x.q * width < result.cols;
         const TileEnd<T>* const end = ends ? result.tiles : nullptr;
@@ -170,25 +160,18 @@ private:
         for (int64_t tile = 0, n = 0; tile < tiles; tile += n) {
             const int64_t r = tile * p.height, height = min_of(p.height, rows - r);
             const bool packs = r == 0 && panel.room.data;
-            if (copying && tile == copiers) copied = begin_copy(b, visit.next, panel.columns.data);
-            // The next depth block may be shorter: what no tile has turns for is copied at the end.
-            const bool copies = turns > 0 && copied.left >= turns;
             // How many tiles are alike from here on.
             n = packs || height < p.height ? 1 : rows / p.height - tile;
             if (end) n = min_of(n, ended_sums / (p.height * stored));
-            if (copying && tile < copiers) n = min_of(n, copiers - tile);
-            n = min_of(n, copies ? copied.left / turns : next_b.tiles(turns));
+            Region<T>& next = next_b.runs > 0 ? next_b : next_room;
+            n = min_of(n, next.tiles(turns));
             const bool last = tile + n == tiles;
             const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;
             Ahead<T> ahead =
                 rows_ahead(x, from.at(row, col), to.at(row, col), end, row, x.q * width + col);
-            if (copies)
-                ahead.b = copied.rows;
-            else if (!packs)
-                ahead.b = next_b.part(n * turns, idle);
+            if (!packs) ahead.b = next.part(n * turns);
             const Source source = packs && x.cols < width ? Source::in_place_partial
                                   : packs                 ? Source::in_place
-                                  : copies                ? Source::copying
                                   : strips.is_packed(r)   ? Source::packed
                                                           : Source::b_packed;
             const Tiles<T> run = {.count = n,
@@ -202,14 +185,12 @@ private:
                                   .to = end ? Sums<T>{own, stored} : to.at(r, 0),
                                   .written = ends && !end ? x.cols : stored,
                                   .ahead = ahead,
-                                  .copy = copies ? copied.to : panel.room.data};
+                                  .copy = panel.room.data};
             dense_tiles_of<T>(height, x.cols, source, x.k == 0)(run);
-            if (copies) copied.pass(n * turns);
             if (end) end->take(r, n * height, x.q * width, x.cols, run.to);
             if (packs && panel.room.state)
                 __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);
         }
-        copied.finish();
     }
 };
 

@@ -47,9 +47,9 @@ struct Task {
     const PackedB<T, S>& b;        // of the chunk that begins at column j0
     int64_t i, rows, j0, j, cols;  // rows from i, columns from j0 + j
     Sums<T> sums;
-    T* own;        // memory for own rows or columns
-    T* copies[2];  // and for panels
-    bool dense;    // are the rows?
+    T* own;      // memory for own rows or columns
+    T* copy;     // and for a panel
+    bool dense;  // are the rows?
     int64_t in_place = columns_in_place<T>(p, cols);
     // From one own panel to the next. Where each is packed, read and done with they share their
     // memory, which stays in L2.
@@ -76,7 +76,7 @@ struct Task {
         Columns<T, S> found;
         found.panels.packed = p.own_columns ? own_columns() : b.panels + j * p.k;
         found.panels.packed_k = p.own_columns ? own_panel_k : p.k;
-        found.copies[0] = copies[0], found.copies[1] = copies[1];
+        found.copy = copy;
         if (in_place > 0) found.panels.leave_in(g.b.dense, j0 + j, in_place);
         if (in_place > 0 && b.states) {
             found.shared = b.room + j * p.k;
@@ -159,7 +159,7 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
             .cols = first_column(p, column_block + 1) - j,
             .sums = {at(0), p.ld},
             .own = memory_for_own,
-            .copies = {at(p.scratch_bytes - 2 * p.copy_bytes), at(p.scratch_bytes - p.copy_bytes)},
+            .copy = at(p.scratch_bytes - p.copy_bytes),
             .dense = a.panels != nullptr};
         task.run(a, ending, thread, team);
     });

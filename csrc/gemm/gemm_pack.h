@@ -123,6 +123,8 @@ static void pack_a_squares(const Matrix<const T>& a, int64_t i0, int64_t height,
     const int64_t room = (lanes<T> - 1) * height + round_up(height, side);
     for (; (k1 - k) * height >= room; k += lanes<T>) {
         Vec<T> v[chunks][side];
+        for (int64_t r = 0; r < height; ++r)  // of the panel below
+            __builtin_prefetch(lines[r] + height * a.row_stride + k, 0, 2);
         read(v, lanes<T>);
 #pragma GCC unroll 2
         for (int part = 0; part < parts; ++part)

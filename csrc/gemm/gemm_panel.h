@@ -56,7 +56,7 @@ struct PanelPart {
 template <class T, class S>
 struct Columns {
     Panels<T, S> panels;
-    T* copies[2] = {};          // of the panel that this thread reads, and of the next
+    T* copy = nullptr;          // of the panel that this thread reads
     T* shared = nullptr;        // panels.packed
     uint8_t* states = nullptr;  // of shared panels, ld from one depth block to the next
     int64_t ld = 0;
@@ -71,6 +71,9 @@ struct Columns {
     }
     Strip<T> in_place_at(const PanelPart& x) const {
         return panels.in_place_at(x.q * Tile<T>::width, x.k);
+    }
+    T* shared_at(const PanelPart& x) const {
+        return shared + x.q * Tile<T>::width * panels.packed_k + x.k * stored_width<T>(x.cols);
     }
 };
 
@@ -88,9 +91,9 @@ struct Region {
                                      : INT64_MAX;
     }
 
-    // For tiles of so many turns together; `idle` where there is no more.
-    Strip<T> part(int64_t turns, const T* idle) {
-        if (runs <= 0) return {idle, 0};
+    // For tiles of so many turns together; null where there is no more.
+    Strip<T> part(int64_t turns) {
+        if (runs <= 0) return {};
         const Strip<T> part = {data + done * step, step};
         done += turns;
         if (done + turns / 8 >= steps) done = 0, --runs, data += next;
@@ -98,10 +101,12 @@ struct Region {
     }
 };
 
-// `cols` neighbouring elements of each of `rows` rows.
+// `cols` neighbouring elements of each of `rows` rows: all lines, also where they begin inside one.
 template <class T>
 static Region<T> rows_region(const T* data, int64_t row_stride, int64_t rows, int64_t cols) {
-    return {data, row_stride, rows, line<T>, ceil_div(cols, line<T>)};
+    const auto element = static_cast<int64_t>(reinterpret_cast<uintptr_t>(data) / sizeof(T));
+    const int64_t before = row_stride % line<T> == 0 ? element % line<T> : line<T> - 1;
+    return {data, row_stride, rows, line<T>, ceil_div(before + cols, line<T>)};
 }
 
 template <class T>
@@ -127,6 +132,15 @@ static Region<T> panel_region(const Columns<T, T>& b, const PanelPart& x) {
     return rows_region(rows.data, rows.step, x.depth, x.cols);
 }
 
+// Where the first tile leaves a part for all tasks, unless one has begun to. Room for a copy of its
+// own is never far away.
+template <class T, class S>
+static Region<T> room_region(const Columns<T, S>& b, const PanelPart& x) {
+    const uint8_t* state = b.state(x);
+    if (b.is_packed(x) || !state || __atomic_load_n(state, __ATOMIC_RELAXED) != unpacked) return {};
+    return packed_region<T>(b.shared_at(x), x.depth * stored_width<T>(x.cols));
+}
+
 // Those that have to be widened to be read are short, and read in order.
 static inline Region<float> panel_region(const Columns<float, Bfloat16>&, const PanelPart&) {
     return {};
@@ -150,45 +164,18 @@ struct CopyRoom {
     uint8_t* state = nullptr;  // to tell the others when the copy is for all
 };
 
-// For all tasks, if no other has begun to copy it; nobody waits for one that has. Else beside the
-// copy that it is reading.
+// For all tasks, if no other has begun to copy it; nobody waits for one that has.
 template <class T, class S>
-static CopyRoom<T> copy_room(const Columns<T, S>& b, const PanelPart& x, const T* reading) {
+static CopyRoom<T> copy_room(const Columns<T, S>& b, const PanelPart& x) {
     if (b.is_packed(x)) return {};
-    const CopyRoom<T> own = {b.copies[reading == b.copies[0]], nullptr};
+    const CopyRoom<T> own = {b.copy, nullptr};
     uint8_t* const state = b.state(x);
     if (!state) return own;
     uint8_t was = unpacked;
     if (__atomic_compare_exchange_n(state, &was, being_packed, false, __ATOMIC_ACQUIRE,
                                     __ATOMIC_ACQUIRE))
-        return {b.shared + x.q * Tile<T>::width * b.panels.packed_k + x.k * stored_width<T>(x.cols),
-                state};
+        return {b.shared_at(x), state};
     return was == packed ? CopyRoom<T>{} : own;
-}
-
-// A part that tiles copy while they read the one before it.
-template <class T>
-struct PanelCopy {
-    CopyRoom<T> room;    // data null: there is none
-    Strip<T> rows = {};  // that are left
-    T* to = nullptr;
-    int64_t left = 0;
-
-    void pass(int64_t n) { rows.data += n * rows.step, to += n * Tile<T>::width, left -= n; }
-
-    void finish() {
-        for (; left > 0; pass(1)) copy_vectors<T>(rows.data, to);
-        if (room.state) __atomic_store_n(room.state, uint8_t{packed}, __ATOMIC_RELEASE);
-    }
-};
-
-// None of a panel that is not full: the first tile that reads it packs it.
-template <class T, class S>
-static PanelCopy<T> begin_copy(const Columns<T, S>& b, const PanelPart& x, const T* reading) {
-    if (x.cols < Tile<T>::width) return {};
-    PanelCopy<T> copy = {copy_room(b, x, reading)};
-    if (copy.room.data) copy.rows = b.in_place_at(x), copy.to = copy.room.data, copy.left = x.depth;
-    return copy;
 }
 
 // A part as the tiles of one thread find it.
@@ -200,13 +187,10 @@ struct OpenPanel {
 };
 
 template <class T, class S>
-static OpenPanel<T> open_panel(const Columns<T, S>& b, const PanelPart& x,
-                               const PanelCopy<T>& copied) {
-    const int64_t width = stored_width<T>(x.cols);
-    if (copied.room.data) return {{copied.room.data, width}, {}, {}};
-    const CopyRoom<T> room = copy_room<T, S>(b, x, nullptr);
-    if (!room.data) return {widened(b.packed_at(x), x.depth, b.copies[0]), {}, {}};
-    return {{room.data, width}, b.in_place_at(x), room};
+static OpenPanel<T> open_panel(const Columns<T, S>& b, const PanelPart& x) {
+    const CopyRoom<T> room = copy_room(b, x);
+    if (!room.data) return {widened(b.packed_at(x), x.depth, b.copy), {}, {}};
+    return {{room.data, stored_width<T>(x.cols)}, b.in_place_at(x), room};
 }
 
 }  // namespace layerwise::LW_ISA_NAMESPACE

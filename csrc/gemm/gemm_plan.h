@@ -67,8 +67,8 @@ struct Plan {
     size_t table_bytes, a_block_bytes;
     size_t b_bytes;  // of all of B packed, where this call packs it, with the states of its panels
     size_t state_bytes;  // 0 where each task copies for itself what it reads in place
-    // Of one thread: its sums, its own rows or columns, copies of two panels of B.
-    size_t sums_bytes, copy_bytes, scratch_bytes;  // copy_bytes: of one of them
+    // Of one thread: its sums, its own rows or columns, a copy of a panel of B.
+    size_t sums_bytes, copy_bytes, scratch_bytes;
     size_t bytes;
 };
 
@@ -199,7 +199,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     if (p.own_rows) p.scratch_bytes += p.a_block_bytes;
     if (p.own_columns) p.scratch_bytes += packed_b_bytes<T>(k, min_of(p.block_cols, n));
     p.copy_bytes = padded(p.depth * Tile<T>::width * size);
-    p.scratch_bytes += 2 * p.copy_bytes;
+    p.scratch_bytes += p.copy_bytes;
     const int64_t team = min_of(threads, p.row_blocks * p.col_blocks);
     p.table_bytes = padded(p.row_blocks * static_cast<int64_t>(sizeof(ABlock<T>)));
     p.shared_blocks = p.own_rows ? 0 : p.row_blocks;

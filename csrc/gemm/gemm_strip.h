@@ -103,16 +103,6 @@ LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to,
         }
 }
 
-// A row of a full panel.
-template <class T>
-LW_INLINE void copy_vectors(const T* from, T* to) {
-    Vec<T> v[Tile<T>::vectors];
-#pragma GCC unroll 4
-    for (int i = 0; i < Tile<T>::vectors; ++i) v[i] = load(from + i * lanes<T>);
-#pragma GCC unroll 4
-    for (int i = 0; i < Tile<T>::vectors; ++i) store(to + i * lanes<T>, v[i]);
-}
-
 // A tile that reads B in place asks for the row that it needs so many steps later.
 constexpr int64_t steps_ahead = 16;
 
@@ -121,25 +111,18 @@ constexpr int64_t steps_ahead = 16;
 // way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    Strip<T> b;               // a line at each step, or a row that is copied; from tile to tile
+    Strip<T> b;               // a line at each step, from tile to tile; may be null
     Strip<T> from, to;        // a row, as wide as a tile, at each step; from may be null
     bool rows_go_on = false;  // from tile to tile
 
-    void bring_line() { __builtin_prefetch(b.data, 0, 2), b.data += b.step; }
+    void bring_line() {
+        if (b.data) __builtin_prefetch(b.data, 0, 2), b.data += b.step;
+    }
 
     template <int64_t width>
     void bring_row() {
         if (from.data) bring<width>(from);
         bring<width>(to);
-    }
-
-    // Of a full panel. Earlier tiles have brought the row, but for the line that it ends in if it
-    // begins inside one.
-    void copy_row(T*& copy) {
-        copy_vectors<T>(b.data, copy);
-        copy += Tile<T>::width;
-        __builtin_prefetch(b.data + steps_ahead * b.step + Tile<T>::width - 1, 0, 2);
-        b.data += b.step;
     }
 
 private:

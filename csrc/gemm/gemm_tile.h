@@ -39,16 +39,15 @@ enum class Source : uint8_t {
     b_packed,          // a where it is
     in_place,          // both where they are; b is left packed at `copy`
     in_place_partial,  // the same of a panel that is not full
-    copying,  // packed both; a row of the next b is brought and left packed at `copy` each turn
 };
 
 constexpr int64_t steps_per_turn = 4;
 
 template <class T, int height, int vectors, Source source, bool first = false>
 static void dense_tiles(const Tiles<T>& tiles) {
-    constexpr bool partial = source == Source::in_place_partial, copies = source == Source::copying;
+    constexpr bool partial = source == Source::in_place_partial;
     constexpr bool packs = partial || source == Source::in_place;
-    constexpr bool a_packed = source == Source::packed || copies;
+    constexpr bool a_packed = source == Source::packed;
     constexpr int64_t width = vectors * lanes<T>;
     const int64_t a_step = a_packed ? height : tiles.a.step, across = a_packed ? 1 : tiles.a.across;
     const int64_t b_step = packs ? tiles.b.step : width;
@@ -92,6 +91,7 @@ static void dense_tiles(const Tiles<T>& tiles) {
             const bool last = count == 1;
             if (last || from.ld > 0) ahead.from = last ? tiles.ahead.from : below(from);
             ahead.to = last ? tiles.ahead.to : below(to);
+            if (ahead.from.data == ahead.to.data) ahead.from = {};  // sums that stay where they are
         }
         int64_t turns = tiles.depth / steps_per_turn;
         for (int64_t r = turns; r < height; ++r) ahead.template bring_row<width>();
@@ -104,10 +104,7 @@ static void dense_tiles(const Tiles<T>& tiles) {
             turns -= n;
             do {
                 step(), step();
-                if (copies)
-                    ahead.copy_row(copy);
-                else if (!packs)
-                    ahead.bring_line();
+                if (!packs) ahead.bring_line();
                 step(), step();
             } while (--n > 0);
         }
@@ -129,7 +126,6 @@ static RunTiles<T> dense_tiles_from(Source source, bool first) {
         if (source == Source::packed)
             return first ? dense_tiles<T, height, vectors, Source::packed, true>
                          : dense_tiles<T, height, vectors, Source::packed>;
-        if (source == Source::copying) return dense_tiles<T, height, vectors, Source::copying>;
         if (source == Source::in_place) return dense_tiles<T, height, vectors, Source::in_place>;
     }
     return dense_tiles<T, height, vectors, Source::b_packed>;

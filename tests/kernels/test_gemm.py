@@ -42,7 +42,7 @@ def test_gemm_equals_the_oracle_across_blocks_of_rows_and_columns(backend, dtype
         _check(backend.gemm(a, b, bias=bias), a, b, bias=bias, dtype=dtype, case=(m, n, k))
 
 
-# Blocks of k of which the last is shorter than a tile copies rows for: by one, or by several.
+# Blocks of k of which the last is shorter than the others: by one, or by several.
 @pytest.mark.parametrize("k", [511, 1023, 1026, 2047, 4095])
 @pytest.mark.parametrize("rows", [90, 600])  # each task copies panels of its own, or for all
 def test_gemm_equals_the_oracle_where_blocks_of_k_are_uneven(native, dtype, rows, k, rng):
