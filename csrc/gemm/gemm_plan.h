@@ -145,7 +145,7 @@ template <class T>
 static Cuts sparse_cuts(int64_t m, int64_t n, int threads) {
     constexpr int64_t strip = strip_width<T>, most_lines = 256, least_lines = 64;
     Cuts cuts = {max_of(ceil_div(m, most_lines), 1), max_of(ceil_div(n, max_segment), 1)};
-    while (cuts.rows * cuts.cols < 4 * threads) {
+    while (cuts.rows * cuts.cols < 2 * threads) {
         if (n / cuts.cols > strip)
             ++cuts.cols;
         else if (m / cuts.rows > least_lines)
