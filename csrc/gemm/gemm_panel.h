@@ -51,8 +51,8 @@ struct PanelPart {
     int64_t q, cols, k, depth, block;
 };
 
-// Columns of B. What was left in the matrix is packed while it is read for the first time, or
-// before: for all tasks, where they share panels, or for the tiles that follow.
+// Columns of B. What was left in the matrix is packed while it is read for the first time: for all
+// tasks, where they share panels, or for the tiles that follow.
 template <class T, class S>
 struct Columns {
     Panels<T, S> panels;
