@@ -148,19 +148,18 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         T* const memory_for_own = at(p.sums_bytes);
         const ABlock<T> a =
             p.own_rows ? pack_a_block(g, p, i, rows, memory_for_own) : blocks[block];
-        const Task<T, S> task = {
-            .g = g,
-            .p = p,
-            .b = b,
-            .i = i,
-            .rows = rows,
-            .j0 = j0,
-            .j = j,
-            .cols = first_column(p, column_block + 1) - j,
-            .sums = {at(0), p.ld},
-            .own = memory_for_own,
-            .copy = at(p.scratch_bytes - p.copy_bytes),
-            .dense = a.panels != nullptr};
+        const Task<T, S> task = {.g = g,
+                                 .p = p,
+                                 .b = b,
+                                 .i = i,
+                                 .rows = rows,
+                                 .j0 = j0,
+                                 .j = j,
+                                 .cols = first_column(p, column_block + 1) - j,
+                                 .sums = {at(0), p.ld},
+                                 .own = memory_for_own,
+                                 .copy = at(p.scratch_bytes - p.copy_bytes),
+                                 .dense = a.panels != nullptr};
         task.run(a, ending, thread, team);
     });
 }
