@@ -100,12 +100,8 @@ static Status run_sparse_b(const GemmArgs<T>& g, const SparseBPlan& p, const Tar
         Region<T> w = region_of(g.epilogue.step.w, i, rows, block * p.lines, lines);
         Region<T> v = region_of(g.epilogue.step.velocity, i, rows, block * p.lines, lines);
         const auto parameters = [&](int64_t steps, const SparseAhead<T>&) {
-            const auto part_of = [&](Region<T>& x) {
-                const Strip<T> part = x.part(steps);
-                return part.data ? part : Strip<T>{own, 0};
-            };
-            const Strip<T> first = part_of(w), second = part_of(v);
-            return SparseAhead<T>{{first, second, part_of(w), part_of(v)}, steps};
+            const Strip<T> first = w.part(steps), second = v.part(steps);
+            return SparseAhead<T>{{first, second, w.part(steps), v.part(steps)}, steps};
         };
         sparse_block(table[block], columns, 0, rows, sums, parameters);
         transpose_block(sums, lines, rows, result);

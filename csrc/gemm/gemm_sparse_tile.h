@@ -27,7 +27,7 @@ inline constexpr int64_t part_width<Bfloat16> = part_width<float>;
 template <class T>
 constexpr int64_t strip_width = sparse_parts * part_width<T>;
 
-// What is read later: so many steps of a few lines of memory that are apart.
+// What is read later: so many steps of a few lines of memory that are apart, or null.
 template <class T>
 struct SparseAhead {
     Strip<T> parts[sparse_parts];
@@ -36,6 +36,7 @@ struct SparseAhead {
     void bring() {
 #pragma GCC unroll 4
         for (int p = 0; p < sparse_parts; ++p) {
+            if (!parts[p].data) continue;
             for (int64_t j = 0; j < part_width<T>; j += line<T>)
                 __builtin_prefetch(parts[p].data + j, 0, 2);
             parts[p].data += parts[p].step;

@@ -106,9 +106,10 @@ LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to,
 // A tile that reads B in place asks for the row that it needs so many steps later.
 constexpr int64_t steps_ahead = 16;
 
-// What later tiles use: each turn of a tile's loop brings a line of b into L2, and now and then a
-// row of what the next tile reads and writes at its ends into L1, so that never so many are under
-// way that the tile waits: all rows at its start cost 2 to 4% (Emerald Rapids).
+// What later tiles use: each turn of a tile's loop brings a line of the next panel of B, or of the
+// room for its copy, into L2, and now and then a row of what the next tile reads and writes at its
+// ends into L1, so that never so many are under way that the tile waits: all rows at its start cost
+// 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
     Strip<T> b;               // a line at each step, from tile to tile; may be null
