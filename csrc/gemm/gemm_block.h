@@ -169,7 +169,8 @@ private:
             const int64_t row = last ? 0 : r + n * height, col = last ? width : 0;
             Ahead<T> ahead =
                 rows_ahead(x, from.at(row, col), to.at(row, col), end, row, x.q * width + col);
-            if (!packs) ahead.b = next.part(n * turns);
+            if (!packs)
+                if (const Strip<T> lines = next.part(n * turns); lines.data) ahead.b = lines;
             const Source source = packs && x.cols < width ? Source::in_place_partial
                                   : packs                 ? Source::in_place
                                   : strips.is_packed(r)   ? Source::packed

@@ -40,7 +40,7 @@ static void low_tile(const Tiles<T>& tile) {
     const T *a = tile.a.data, *b = tile.b.data;
     Vec<T> sum[height][vectors * panels];
     begin_sums<T>(sum, tile.from);
-    for (int64_t depth = tile.depth; depth > 0; --depth) {
+    for (int64_t depth = tile.depth; LW_REPEAT_WHILE(depth > 0); --depth) {
 #pragma GCC unroll 8
         for (int p = 0; p < panels; ++p) {
             const T* const row = b + p * apart;

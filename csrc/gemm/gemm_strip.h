@@ -81,26 +81,26 @@ LW_INLINE int64_t lanes_of(int64_t cols, int64_t v) {
 template <class T, bool first = false, int height, int vectors>
 LW_INLINE void begin_sums(Vec<T> (&sum)[height][vectors], const Sums<T>& from) {
     static_assert(vectors * sizeof(Vec<T>) <= sizeof zeros<T>);
+    const T* row = from.data;
 #pragma GCC unroll 16
-    for (int r = 0; r < height; ++r)
+    for (int r = 0; r < height; ++r, row = opaque(row + from.ld))
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; ++v)
-            sum[r][v] = first ? Vec<T>{} : load(from.data + r * from.ld + v * lanes<T>);
+            sum[r][v] = first ? Vec<T>{} : load(row + v * lanes<T>);
 }
 
 // Of the first `cols` columns, or of whole vectors if there are more.
 template <class T, int height, int vectors>
 LW_INLINE void end_sums(const Vec<T> (&sum)[height][vectors], const Sums<T>& to, int64_t cols) {
+    T* row = to.data;
 #pragma GCC unroll 16
-    for (int r = 0; r < height; ++r)
+    for (int r = 0; r < height; ++r, row = opaque(row + to.ld))
 #pragma GCC unroll 16
-        for (int v = 0; v < vectors; ++v) {
-            T* const at = to.data + r * to.ld + v * lanes<T>;
+        for (int v = 0; v < vectors; ++v)
             if (cols >= vectors * lanes<T>)
-                store(at, sum[r][v]);
+                store(row + v * lanes<T>, sum[r][v]);
             else
-                store_n(at, sum[r][v], lanes_of<T>(cols, v));
-        }
+                store_n(row + v * lanes<T>, sum[r][v], lanes_of<T>(cols, v));
 }
 
 // A tile that reads B in place asks for the row that it needs so many steps later.
@@ -112,13 +112,11 @@ constexpr int64_t steps_ahead = 16;
 // 2 to 4% (Emerald Rapids).
 template <class T>
 struct Ahead {
-    Strip<T> b;               // a line at each step, from tile to tile; may be null
-    Strip<T> from, to;        // a row, as wide as a tile, at each step; from may be null
-    bool rows_go_on = false;  // from tile to tile
+    Strip<T> b = {zeros<T>, 0};  // a line at each step, from tile to tile
+    Strip<T> from, to;           // a row, as wide as a tile, at each step; from may be null
+    bool rows_go_on = false;     // from tile to tile
 
-    void bring_line() {
-        if (b.data) __builtin_prefetch(b.data, 0, 2), b.data += b.step;
-    }
+    void bring_line() { __builtin_prefetch(b.data, 0, 2), b.data += b.step; }
 
     template <int64_t width>
     void bring_row() {
