@@ -140,8 +140,9 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
     const int64_t team = min_of(target.num_threads, p.row_blocks * p.col_blocks);
     const double cost = flops_of(p.block_rows + p.own_columns, p.block_cols, p.k) / tile_rate;
     return parallel(target, p.row_blocks * p.col_blocks, cost, [&](int64_t index, int thread) {
-        const int64_t block = index % p.row_blocks, i = i0 + block * p.block_rows;
-        const int64_t rows = rows_of(p, block), column_block = index / p.row_blocks;
+        const int64_t block = index % p.row_blocks, column_block = index / p.row_blocks;
+        const int64_t first = first_row(p, block), rows = first_row(p, block + 1) - first;
+        const int64_t i = i0 + first;
         const int64_t j = first_column(p, column_block);
         char* const own = scratch + static_cast<size_t>(thread) * p.scratch_bytes;
         const auto at = [&](size_t offset) { return reinterpret_cast<T*>(own + offset); };

@@ -127,10 +127,6 @@ static ABlock<T> pack_a_block(const GemmArgs<T>& g, const Plan& p, int64_t i0, i
     return {panels, {}};
 }
 
-LW_INLINE int64_t rows_of(const Plan& p, int64_t block) {
-    return min_of(p.block_rows, p.m - block * p.block_rows);
-}
-
 // The blocks of rows that all tasks read, from row i0 on, into memory. Where there are few, and
 // they are sure to be dense, a task packs some of a block's panels: 5% of a product of 100 rows.
 template <class T>
@@ -142,17 +138,17 @@ static Status pack_shared_rows(const GemmArgs<T>& g, const Plan& p, int64_t i0, 
     const int64_t parts = ceil_div(p.block_rows, part_rows);
     const double cost = p.a_in_place ? 0 : 2 * static_cast<double>(part_rows * p.k);
     return parallel(target, p.shared_blocks * parts, cost, [&](int64_t task, int) {
-        const int64_t block = task / parts, i = i0 + block * p.block_rows;
-        const int64_t rows = rows_of(p, block), first = task % parts * part_rows;
+        const int64_t block = task / parts, i = first_row(p, block);
+        const int64_t rows = first_row(p, block + 1) - i, first = task % parts * part_rows;
         void* const at = memory + static_cast<size_t>(block) * p.a_block_bytes;
         T* const out = static_cast<T*>(at);
         if (whole) {
-            blocks[block] = pack_a_block(g, p, i, rows, at);
+            blocks[block] = pack_a_block(g, p, i0 + i, rows, at);
             return;
         }
         if (first == 0) blocks[block] = {out, {}};
         if (first < rows)
-            pack_a_rows(g, p.height, i + first, min_of(part_rows, rows - first), 0, p.k,
+            pack_a_rows(g, p.height, i0 + i + first, min_of(part_rows, rows - first), 0, p.k,
                         out + first * p.k);
     });
 }

@@ -53,7 +53,7 @@ struct ABlock {
 struct Plan {
     int64_t m, n, k;
     int64_t height;      // rows of an A panel
-    int64_t block_rows;  // rows of a task, a multiple of height
+    int64_t block_rows;  // rows of a task at most, a multiple of height: see first_row
     int64_t block_cols;  // columns of a task at most, a multiple of 64: see first_column
     int64_t row_blocks, col_blocks;
     int64_t shared_blocks;  // of rows, that are packed first, for all tasks
@@ -92,6 +92,11 @@ static Cuts own_row_cuts(int64_t m, int64_t n, int64_t k, int threads) {
 }
 
 LW_INLINE int64_t words_of(int64_t cols) { return ceil_div(cols, 64); }
+
+// Where a block of rows begins: they are whole panels, but for the last.
+LW_INLINE int64_t first_row(const Plan& p, int64_t block) {
+    return min_of(ceil_div(p.m, p.height) * block / p.row_blocks * p.height, p.m);
+}
 
 // Where a block of columns begins: they are whole words, as many in each as can be.
 LW_INLINE int64_t first_column(const Plan& p, int64_t block) {
@@ -173,7 +178,7 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
                                  : sparse_cuts<T>(m, n, threads);
     const int64_t rows = max_of(ceil_div(m, cuts.rows), 1);
     p.height = ceil_div(rows, ceil_div(rows, max_height));
-    p.block_rows = p.own_rows ? rows : round_up(rows, p.height);
+    p.block_rows = round_up(rows, p.height);
     p.col_blocks = max_of(min_of(cuts.cols, words_of(n)), 1);
     p.block_cols = max_of(ceil_div(words_of(n), p.col_blocks), 1) * 64;
     p.ld = p.block_cols + line<T>;
