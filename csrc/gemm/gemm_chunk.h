@@ -143,6 +143,7 @@ static Status run_chunk(const GemmArgs<T>& g, const Plan& p, int64_t i0, int64_t
         const int64_t block = index % p.row_blocks, column_block = index / p.row_blocks;
         const int64_t first = first_row(p, block), rows = first_row(p, block + 1) - first;
         const int64_t i = i0 + first;
+        if (rows == 0) return;
         const int64_t j = first_column(p, column_block);
         char* const own = scratch + static_cast<size_t>(thread) * p.scratch_bytes;
         const auto at = [&](size_t offset) { return reinterpret_cast<T*>(own + offset); };

@@ -152,8 +152,6 @@ static Status run_plan(const GemmArgs<T>& g, const Plan& p, const Target& target
         }
         for (int64_t i0 = 0; i0 < operand_rows(g.a); i0 += p.m) {
             chunk.m = min_of(p.m, operand_rows(g.a) - i0);
-            chunk.row_blocks = ceil_div(chunk.m, p.block_rows);
-            chunk.shared_blocks = min_of(p.shared_blocks, chunk.row_blocks);
             const Status status = run_chunk(g, chunk, i0, j0, b, memory + p.b_bytes, target);
             if (status != Status::ok) return status;
         }

@@ -140,6 +140,7 @@ static Status pack_shared_rows(const GemmArgs<T>& g, const Plan& p, int64_t i0, 
     return parallel(target, p.shared_blocks * parts, cost, [&](int64_t task, int) {
         const int64_t block = task / parts, i = first_row(p, block);
         const int64_t rows = first_row(p, block + 1) - i, first = task % parts * part_rows;
+        if (first >= rows) return;
         void* const at = memory + static_cast<size_t>(block) * p.a_block_bytes;
         T* const out = static_cast<T*>(at);
         if (whole) {
@@ -147,9 +148,8 @@ static Status pack_shared_rows(const GemmArgs<T>& g, const Plan& p, int64_t i0, 
             return;
         }
         if (first == 0) blocks[block] = {out, {}};
-        if (first < rows)
-            pack_a_rows(g, p.height, i0 + i + first, min_of(part_rows, rows - first), 0, p.k,
-                        out + first * p.k);
+        pack_a_rows(g, p.height, i0 + i + first, min_of(part_rows, rows - first), 0, p.k,
+                    out + first * p.k);
     });
 }
 
