@@ -133,10 +133,10 @@ def gemm(
         rng = check_rng("gemm", rng, call.sizes["M"])
     a, b, c, bias, out = call.operands
     if not use_reference():
+        # By position: to pass so many names takes an eighth of a small call.
         return run_gemm(
-            call, a, b, c=c, alpha=alpha, beta=beta, bias=bias, activation=activation,
-            noise=noise, noise_scale=noise_scale, rng=rng, returns=returns, packed=packed, out=out,
-            max_workspace=max_workspace, num_threads=num_threads, workspace=workspace,
+            call, a, b, c, None, alpha, beta, bias, activation, noise, noise_scale, rng,
+            Purpose.gemm, returns, packed, out, max_workspace, num_threads, workspace, None,
         )  # fmt: skip
     a, b, c, bias, _ = call.on_host()
     result = reference.gemm(
@@ -164,7 +164,6 @@ def run_gemm(
     call: Call,
     a: Matrix,
     b: Matrix,
-    *,
     c: Array | None = None,
     gate: Array | None = None,
     alpha: float = 1.0,
