@@ -18,7 +18,8 @@ struct Result {
 
 // A block of C whose A is dense. The sums grow in `sums` and end there or in `result`. Panels of B
 // are taken one after the other, against all row panels of A each. task.pack_rows(k0, k1) is called
-// before k from k0 to k1 is read, task.pack_panel(q, k0, k1) before panel q is.
+// before k from k0 to k1 is read, task.pack_panel(q, k0, k1) before panel q is,
+// task.pack_part(part) where no task has packed that part for all.
 template <class T, class S, class Task>
 struct DenseBlock {
     static constexpr int64_t width = Tile<T>::width;
@@ -75,7 +76,7 @@ private:
         const bool last = next.k <= d.k;
         int64_t done = 0;
         if constexpr (sizeof(S) == sizeof(T))
-            if (rows <= max_low<T> && rows <= p.height) {
+            if (rows <= max_low<T> && rows <= p.height && !p.b_later) {
                 done = run_low(d, last, strips);
                 first = 0;  // what it leaves is the last panel
             }
@@ -148,7 +149,12 @@ private:
     void run_panel(const Visit& visit, const Panels<T>& strips) const {
         const PanelPart& x = visit.part;
         const int64_t turns = x.depth / steps_per_turn, tiles = ceil_div(rows, p.height);
-        const OpenPanel<T> panel = open_panel(b, x);
+        OpenPanel<T> panel = open_panel(b, x);
+        if (panel.room.data && p.b_later) {
+            task.pack_part(x, panel.room.data);
+            panel.room.publish();
+            panel.room = {};
+        }
         Region<T> next_b = panel_region(b, visit.next);
         Region<T> next_room = room_region(b, visit.next);
         const Sums<T> grown = sums.at(0, x.q * width), from = x.k > 0 ? grown : no_sums<T>();
@@ -189,8 +195,7 @@ private:
                                   .copy = panel.room.data};
             dense_tiles_of<T>(height, x.cols, source, x.k == 0)(run);
             if (end) end->take(r, n * height, x.q * width, x.cols, run.to);
-            if (packs && panel.room.state)
-                __atomic_store_n(panel.room.state, uint8_t{packed}, __ATOMIC_RELEASE);
+            if (packs) panel.room.publish();
         }
     }
 };

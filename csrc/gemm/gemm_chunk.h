@@ -7,10 +7,12 @@
 
 namespace layerwise::LW_ISA_NAMESPACE {
 
-// Of the first `cols` columns of a block, those that tiles read in place: all, or what fills panels
-// where lines may be sparse or part of a vector cannot be read at once.
+// Of the first `cols` columns of a block, those that are not packed before. Of those that tiles
+// read in place only what fills panels, where lines may be sparse or part of a vector cannot be
+// read at once.
 template <class T>
-LW_INLINE int64_t columns_in_place(const Plan& p, int64_t cols) {
+LW_INLINE int64_t columns_left(const Plan& p, int64_t cols) {
+    if (p.b_later) return cols;
     if (!p.b_in_place) return 0;
     return p.dense_a && has_masks ? cols : cols / Tile<T>::width * Tile<T>::width;
 }
@@ -50,7 +52,7 @@ struct Task {
     T* own;      // memory for own rows or columns
     T* copy;     // and for a panel
     bool dense;  // are the rows?
-    int64_t in_place = columns_in_place<T>(p, cols);
+    int64_t left = columns_left<T>(p, cols);
     // From one own panel to the next. Where each is packed, read and done with they share their
     // memory, which stays in L2.
     int64_t own_panel_k = dense && low_panels<T>(rows) <= 1 ? 0 : p.k;
@@ -63,7 +65,7 @@ struct Task {
 
     // Of its columns [first, first + n).
     void pack_columns(int64_t first, int64_t n, int64_t k0, int64_t k1) const {
-        if (p.own_columns && first >= in_place)
+        if (p.own_columns && first >= left)
             pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, k0, k1, j0 + j + first, n,
                          own_columns() + first * own_panel_k);
     }
@@ -72,19 +74,28 @@ struct Task {
         pack_columns(q * width, min_of(width, cols - q * width), k0, k1);
     }
 
+    // A part of a panel to where it is read.
+    void pack_part(const PanelPart& x, T* out) const {
+        pack_b_block(Stacked<T>{g.b, g.b_tail, T(1)}, x.k, x.k + x.depth, j0 + j + x.q * width,
+                     x.cols, out, x.k);
+    }
+
     Columns<T, S> columns() const {
         Columns<T, S> found;
         found.panels.packed = p.own_columns ? own_columns() : b.panels + j * p.k;
         found.panels.packed_k = p.own_columns ? own_panel_k : p.k;
         found.copy = copy;
-        if (in_place > 0) found.panels.leave_in(g.b.dense, j0 + j, in_place);
-        if (in_place > 0 && b.states) {
+        if (p.b_in_place)
+            found.panels.leave_in(g.b.dense, j0 + j, left);
+        else
+            found.panels.first_packed = left;
+        if (left > 0 && b.states) {
             found.shared = b.room + j * p.k;
             found.states = b.states + j / width;
             found.ld = ceil_div(p.n, width);
         }
-        if (p.own_columns && g.b.encoding == Encoding::dense && g.b.dense.row_stride == 1 &&
-            operand_cols(g.a_tail) == 0) {
+        if ((p.own_columns || p.b_later) && g.b.encoding == Encoding::dense &&
+            g.b.dense.row_stride == 1 && operand_cols(g.a_tail) == 0) {
             found.source = g.b.dense;
             found.source.data += (j0 + j) * g.b.dense.col_stride;
         }
@@ -118,7 +129,7 @@ struct Task {
             DenseBlock<T, S, Task>{p, lines, across, rows, cols, sums, end, *this}.run(first);
         } else {
             if (end.tiles) end.cols = 0;
-            pack_columns(in_place, cols - in_place, 0, p.k);
+            pack_columns(left, cols - left, 0, p.k);
             const auto next = [](int64_t, const SparseAhead<S>& ahead) { return ahead; };
             sparse_block(a.sparse, across.panels, 0, end.cols, end.sums, next);
             sparse_block(a.sparse, across.panels, end.cols, cols, sums.at(0, end.cols), next);

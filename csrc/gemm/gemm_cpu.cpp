@@ -43,6 +43,7 @@ static bool leaves_in_place(const Matrix<const T>& a, int64_t m, int64_t n) {
 template <class T>
 static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     p.dense_a = density > 2 * sparse_threshold;
+    p.b_later = p.dense_a && p.state_bytes > 0;
     if (operand_cols(g.a_tail) > 0) return;
     p.a_in_place =
         p.dense_a && g.a.encoding == Encoding::dense && leaves_in_place(g.a.dense, p.m, p.n);
@@ -50,6 +51,7 @@ static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     constexpr int64_t least_k = 48;
     p.b_in_place = !g.packed_b && g.b.encoding == Encoding::dense && has_rows_only(g.b.dense) &&
                    (p.k >= least_k || p.m <= max_low<T>);
+    p.b_later = p.b_later && !p.b_in_place;
     // Rows of B that a few columns are read of, as many as pages that a TLB knows: a fifth of
     // (1,2000,2000).
     constexpr int64_t pages = 64;
@@ -141,13 +143,13 @@ static Status run_plan(const GemmArgs<T>& g, const Plan& p, const Target& target
         PackedB<T, S> b = {static_cast<const S*>(g.packed_b)};
         if (p.b_bytes > 0) {
             T* out = reinterpret_cast<T*>(memory);
-            const int64_t in_place = columns_in_place<T>(p, chunk.n);
+            const int64_t left = columns_left<T>(p, chunk.n);
             b = {reinterpret_cast<S*>(memory), out, nullptr};
             if (p.state_bytes > 0)
                 b.states = reinterpret_cast<uint8_t*>(memory + p.b_bytes - p.state_bytes);
             for (size_t i = 0; i < p.state_bytes; ++i) b.states[i] = unpacked;
-            const Status status = pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0 + in_place,
-                                                 chunk.n - in_place, out + in_place * p.k, target);
+            const Status status = pack_b_columns(Stacked<T>{g.b, g.b_tail, T(1)}, j0 + left,
+                                                 chunk.n - left, out + left * p.k, target);
             if (status != Status::ok) return status;
         }
         for (int64_t i0 = 0; i0 < operand_rows(g.a); i0 += p.m) {

@@ -32,13 +32,13 @@ static void pack_b_rows(const Operand<T>& b, T scale, int64_t k0, int64_t k1, in
                          out + j * k_total + (first + k) * stored_width<T>(n - j));
 }
 
-// The same of both operands.
+// The same of both operands, into panels that begin at row `origin`.
 template <class T, class S>
-static void pack_b_block(const Stacked<T>& s, int64_t k0, int64_t k1, int64_t j0, int64_t n,
-                         S* out) {
-    const int64_t k_b = operand_rows(s.b), k = k_b + operand_rows(s.tail);
-    pack_b_rows(s.b, T(1), k0, min_of(k1, k_b), j0, n, 0, k, out);
-    pack_b_rows(s.tail, s.tail_scale, max_of(k0 - k_b, 0), k1 - k_b, j0, n, k_b, k, out);
+static void pack_b_block(const Stacked<T>& s, int64_t k0, int64_t k1, int64_t j0, int64_t n, S* out,
+                         int64_t origin = 0) {
+    const int64_t k_b = operand_rows(s.b), k = k_b + operand_rows(s.tail), tail = k_b - origin;
+    pack_b_rows(s.b, T(1), k0, min_of(k1, k_b), j0, n, -origin, k, out);
+    pack_b_rows(s.tail, s.tail_scale, max_of(k0 - k_b, 0), k1 - k_b, j0, n, tail, k, out);
 }
 
 // All of columns [j0, j0 + n).

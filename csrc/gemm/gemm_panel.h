@@ -42,7 +42,7 @@ struct Panels {
     }
 };
 
-// Where a depth block of a panel of B is: only in the matrix, being packed, packed for all.
+// Where a depth block of a panel of B is: only in the operand, being packed, packed for all.
 enum PanelState : uint8_t { unpacked, being_packed, packed };
 
 // A depth block of a panel: `cols` columns from q * width on, `depth` k from `k` on, the
@@ -51,8 +51,8 @@ struct PanelPart {
     int64_t q, cols, k, depth, block;
 };
 
-// Columns of B. What was left in the matrix is packed while it is read for the first time: for all
-// tasks, where they share panels, or for the tiles that follow.
+// Columns of B. What is left to pack is packed just before it is read, or from the matrix while it
+// is read for the first time: for all tasks, where they share panels, or for the tiles that follow.
 template <class T, class S>
 struct Columns {
     Panels<T, S> panels;
@@ -60,7 +60,7 @@ struct Columns {
     T* shared = nullptr;        // panels.packed
     uint8_t* states = nullptr;  // of shared panels, ld from one depth block to the next
     int64_t ld = 0;
-    Matrix<const T> source;  // of panels that the task packs just before they are read
+    Matrix<const T> source;  // of panels that the task packs just before: columns that lie in a row
 
     uint8_t* state(const PanelPart& x) const {
         return states ? states + x.block * ld + x.q : nullptr;
@@ -109,6 +109,13 @@ static Region<T> rows_region(const T* data, int64_t row_stride, int64_t rows, in
     return {data, row_stride, rows, line<T>, ceil_div(before + cols, line<T>)};
 }
 
+// Every other line of twice as many rows, from line `odd` on: as long a run as a tile has time for.
+// The other lines of the first half have been brought with the panel before.
+template <class T>
+static Region<T> every_other_line(Region<T> x, int64_t odd) {
+    return {x.data + odd * x.next, x.step, 2 * x.steps, 2 * x.next, ceil_div(x.runs, 2)};
+}
+
 template <class T>
 static Region<T> packed_region(const T* panel, int64_t elements) {
     return {panel, line<T>, elements / line<T>, 0, 1};
@@ -118,16 +125,17 @@ static Region<T> packed_region(const T* panel, int64_t elements) {
 template <class T>
 static Region<T> panel_region(const Columns<T, T>& b, const PanelPart& x) {
     constexpr int64_t width = Tile<T>::width;
-    if (b.source.data && b.is_packed(x)) {
+    const uint8_t* state = b.state(x);
+    const bool left =
+        !b.is_packed(x) && !(state && __atomic_load_n(state, __ATOMIC_RELAXED) == packed);
+    if (b.source.data && (left || !state)) {
         const Matrix<const T>& m = b.source;
         const T* const first = m.data + x.q * width * m.col_stride + x.k;
         if (m.col_stride == x.depth) return packed_region(first, x.cols * x.depth);
-        return rows_region(first, m.col_stride, x.cols, x.depth);
+        return every_other_line(rows_region(first, m.col_stride, x.cols, x.depth), x.q % 2);
     }
-    const uint8_t* state = b.state(x);
-    const bool in_place =
-        !b.is_packed(x) && !(state && __atomic_load_n(state, __ATOMIC_RELAXED) == packed);
-    if (!in_place) return packed_region(b.packed_at(x).data, x.depth * stored_width<T>(x.cols));
+    if (!left) return packed_region(b.packed_at(x).data, x.depth * stored_width<T>(x.cols));
+    if (!b.panels.matrix) return {};
     const Strip<T> rows = b.in_place_at(x);
     return rows_region(rows.data, rows.step, x.depth, x.cols);
 }
@@ -162,6 +170,10 @@ template <class T>
 struct CopyRoom {
     T* data = nullptr;         // null: the part is packed
     uint8_t* state = nullptr;  // to tell the others when the copy is for all
+
+    void publish() const {
+        if (state) __atomic_store_n(state, uint8_t{packed}, __ATOMIC_RELEASE);
+    }
 };
 
 // For all tasks, if no other has begun to copy it; nobody waits for one that has.

@@ -64,6 +64,7 @@ struct Plan {
     bool own_columns;       // each task packs the columns of B that it reads
     bool a_in_place;        // A is not packed
     bool b_in_place;        // nor B, but columns that fill no panel where A may be sparse
+    bool b_later;           // a panel of B is packed for all by the first task that reads it
     bool dense_a;           // A is taken as dense without a look at its blocks
     size_t table_bytes, a_block_bytes;
     size_t b_bytes;  // of all of B packed, where this call packs it, with the states of its panels

@@ -85,8 +85,7 @@ LW_INLINE void begin_sums(Vec<T> (&sum)[height][vectors], const Sums<T>& from) {
 #pragma GCC unroll 16
     for (int r = 0; r < height; ++r, row = opaque(row + from.ld))
 #pragma GCC unroll 16
-        for (int v = 0; v < vectors; ++v)
-            sum[r][v] = first ? Vec<T>{} : load(row + v * lanes<T>);
+        for (int v = 0; v < vectors; ++v) sum[r][v] = first ? Vec<T>{} : load(row + v * lanes<T>);
 }
 
 // Of the first `cols` columns, or of whole vectors if there are more.

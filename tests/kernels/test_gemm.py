@@ -385,6 +385,25 @@ def test_gemm_of_a_partial_panel_in_many_blocks(native, dtype, density, threads,
         assert np.array_equal(got, expected[:, :cols]), cols
 
 
+# What tiles cannot read where it lies the first task that needs a panel packs for all.
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("encoding", ["columns", "strided", "bits", "csr"])
+def test_gemm_of_panels_that_tasks_pack(native, dtype, encoding, threads, rng):
+    a = rng.integers(1, 9, (700, 1100)).astype(dtype)
+    b = rng.integers(0, 2, (1100, 190)).astype(dtype)
+    if encoding == "columns":
+        given = np.asfortranarray(b)
+    elif encoding == "strided":
+        given = np.repeat(b, 2, axis=1)[:, ::2]
+    else:
+        given = harness.encode(b, encoding)
+    expected = a.astype(np.float64) @ b
+    for rows in (121, 257, 300, 513, 700):
+        for bound in (None, 1_500_000):
+            got = native.gemm(a[:rows], given, num_threads=threads, max_workspace=bound)
+            assert np.array_equal(got, expected[:rows]), (rows, bound)
+
+
 # Rows and columns of A that are read where they lie are the same as packed ones.
 @pytest.mark.parametrize("layout", harness.LAYOUTS)
 def test_gemm_of_every_height_of_a_tile(native, dtype, layout, rng):
