@@ -1,8 +1,9 @@
-// gemm on the CPU: blocks of C as independent tasks. B is packed before them, or where its rows are
-// contiguous by tiles as they go (sparse blocks read it where it is); where there are few rows,
-// each task packs the columns of B that it reads, where there are many, the rows of A. Where B is
-// sparse and A is not, C' = B' A' is computed and transposed block by block; where C has few
-// columns and many rows, it is computed as a product of few rows.
+// gemm on the CPU: blocks of C as independent tasks. A panel of B is packed by the first task that
+// reads it, or where its rows are contiguous by the first tile, all of B before them where A may be
+// sparse (sparse blocks read such rows where they are); where there are few rows, each task packs
+// the columns of B that it reads, where there are many, the rows of A. Where B is sparse and A is
+// not, C' = B' A' is computed and transposed block by block; where C has few columns and many rows,
+// it is computed as a product of few rows.
 #include "gemm/gemm.h"
 
 #include "gemm/gemm_chunk.h"
@@ -43,6 +44,8 @@ static bool leaves_in_place(const Matrix<const T>& a, int64_t m, int64_t n) {
 template <class T>
 static void read_in_place(const GemmArgs<T>& g, double density, Plan& p) {
     p.dense_a = density > 2 * sparse_threshold;
+    // Packed before, panels would have to be read again from L3: 3 to 7% of (400,784,500) and
+    // (1000,2000,500) where columns of B are contiguous.
     p.b_later = p.dense_a && p.state_bytes > 0;
     if (operand_cols(g.a_tail) > 0) return;
     p.a_in_place =

@@ -194,8 +194,10 @@ static Plan make_plan(int64_t m, int64_t n, int64_t k, bool packed_b, bool dense
     p.ld = p.block_cols + line<T>;
     p.row_blocks = p.shares = max_of(ceil_div(m, p.block_rows), 1);
     // A thread that is done sooner takes blocks of another's share: low ones, for which that one
-    // waits less, 1 to 3% from 1000 to 2048 a side (cores that others use too).
-    if (p.own_rows && p.col_blocks == 1 && threads > 1) {
+    // waits less, 1 to 3% from 1000 to 2048 a side (cores that others use too). Many are low
+    // enough.
+    constexpr int64_t many = 16;  // of a thread
+    if (p.own_rows && p.col_blocks == 1 && threads > 1 && p.row_blocks <= many * threads) {
         const int64_t panels = ceil_div(ceil_div(m, p.height), threads);
         const int64_t most = most_rows<T> / p.height;
         int64_t each = max_of(ceil_div(p.row_blocks, threads), panels * 5 / (3 * most));
