@@ -50,9 +50,9 @@ static void dense_tiles(const Tiles<T>& tiles) {
     constexpr bool a_packed = source == Source::packed;
     constexpr int64_t width = vectors * lanes<T>;
     const int64_t a_step = a_packed ? height : tiles.a.step, across = tiles.a.across;
-    int64_t below[height];
+    int64_t row_at[height];
 #pragma GCC unroll 16
-    for (int r = 0; r < height; ++r) below[r] = a_packed ? r : opaque(r * across);
+    for (int r = 0; r < height; ++r) row_at[r] = a_packed ? r : opaque(r * across);
     const int64_t b_step = packs ? tiles.b.step : width;
     const int64_t in_last = lanes_of<T>(tiles.cols, vectors - 1);  // of a partial panel
     const T* a = tiles.a.data;
@@ -72,7 +72,7 @@ static void dense_tiles(const Tiles<T>& tiles) {
             }
 #pragma GCC unroll 16
             for (int r = 0; r < height; ++r) {
-                const Vec<T> value = splat(x[below[r]]);
+                const Vec<T> value = splat(x[row_at[r]]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; ++v) accumulate<T>(sum[r][v], value, row[v]);
             }
